@@ -1,0 +1,102 @@
+"""Finding what was queued or begun and not ended, and bringing it to an end.
+
+A check that was not begun, or whose call may be repeated, is dispatched again. One whose call may have
+been made and must not be repeated is recorded as abandoned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final
+
+from domain import execution
+from eventstore.transact import EventLog
+from projections import checks_in_flight, jobs
+from projections.checks_in_flight import CheckInFlight
+from scheduler.dispatch import Dispatcher
+from scheduler.recording import record, system_context
+
+BATCH: Final = 500
+EVERY: Final = timedelta(seconds=10)
+QUEUED_TOO_LONG: Final = timedelta(seconds=30)
+"""After this long in the queue a check is dispatched once more."""
+
+ABANDONED: Final = "the service stopped during the call; whether it arrived is not known"
+_END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)
+
+
+class Recovery:
+    """Looks for unfinished checks that nobody is working on."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        dispatcher: Dispatcher,
+        *,
+        now: Callable[[], datetime],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._log = log
+        self._dispatcher = dispatcher
+        self._now = now
+        self._new_id = new_id
+
+    async def after_start(self) -> None:
+        """Everything unfinished is nobody's, because the only process that worked is new."""
+        await self._recover(queued_until=_END_OF_TIME, moment=_END_OF_TIME)
+
+    async def step(self) -> datetime | None:
+        """Recover what waited or ran for too long; returns when to look again."""
+        now = self._now()
+        await self._recover(queued_until=now - QUEUED_TOO_LONG, moment=now)
+        return now + EVERY
+
+    async def _recover(self, *, queued_until: datetime, moment: datetime) -> None:
+        last: CheckInFlight | None = None
+        while True:
+            page = await self._log.database.read(
+                partial(
+                    checks_in_flight.unfinished,
+                    queued_until=queued_until,
+                    moment=moment,
+                    after=last,
+                    limit=BATCH,
+                )
+            )
+            await self._bring_to_an_end(page)
+            if len(page) < BATCH:
+                return
+            last = page[-1]
+
+    async def _bring_to_an_end(self, checks: Sequence[CheckInFlight]) -> None:
+        job_ids = list({each.job_id for each in checks})
+        views = await self._log.database.read(partial(jobs.by_ids, job_ids=job_ids))
+        again = []
+        for each in checks:
+            view = views.get(each.job_id)
+            method = "" if view is None else view.settings.method
+            if each.status == "queued" or execution.may_repeat(each.state(), method):
+                again.append(each.execution_id)
+            else:
+                await self._abandon(each)
+        await self._dispatcher.dispatch(again)
+
+    async def _abandon(self, check: CheckInFlight) -> None:
+        at = self._now()
+        await record(
+            self._log,
+            execution.stream(check.execution_id),
+            execution.abandon(check.state(), message=ABANDONED, at=at),
+            expected_version=check.version,
+            subject=check.job_id,
+            context=system_context(
+                "recovery",
+                account=check.account,
+                at=at,
+                new_id=self._new_id,
+                correlation_id=check.correlation_id,
+                causation_id=check.cause,
+            ),
+        )

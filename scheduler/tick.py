@@ -1,0 +1,123 @@
+"""The tick loop: records every tick of every active job, once.
+
+A tick is appended to the stream of its execution, whose id follows from job and tick, and against the
+version of the job's stream that told of it. So two schedulers that find the same tick have one winner,
+and a job that was changed meanwhile is looked at again.
+
+After downtime the latest tick that was missed stands for all of them, with their number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from domain import execution, job
+from domain.errors import InvalidField
+from domain.execution import CheckDue, CheckSkipped
+from domain.schedule import parse_schedule
+from eventstore.store import NO_STREAM, StreamWrite
+from eventstore.transact import EventLog
+from projections import due_ticks
+from projections.due_ticks import DueTick
+from scheduler.observer import SILENT, Observer
+from scheduler.recording import record, system_context
+
+BATCH: Final = 500
+
+_log = logging.getLogger(__name__)
+
+
+class Ticker:
+    """Records ticks as their time comes."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        *,
+        now: Callable[[], datetime],
+        new_id: Callable[[], str],
+        observer: Observer = SILENT,
+        batch: int = BATCH,
+    ) -> None:
+        self._log = log
+        self._now = now
+        self._new_id = new_id
+        self._observer = observer
+        self._batch = batch
+
+    async def step(self) -> datetime | None:
+        """Record every tick that has come; returns when the next one comes, None for never."""
+        while True:
+            now = self._now()
+            found = await self._log.database.read(
+                partial(due_ticks.due, moment=now, limit=self._batch)
+            )
+            recorded = await asyncio.gather(*(self._tick(due, now) for due in found))
+            if len(found) < self._batch or not any(recorded):
+                return await self._log.database.read(due_ticks.next_tick)
+
+    async def _tick(self, due: DueTick, now: datetime) -> bool:
+        try:
+            ticked = decide(due, now)
+        except InvalidField as unusable:
+            return await self._pause(due, now, unusable)
+        recorded = await record(
+            self._log,
+            execution.stream(ticked.execution_id),
+            (ticked,),
+            expected_version=NO_STREAM,
+            subject=due.job_id,
+            context=system_context("scheduler", account=due.account, at=now, new_id=self._new_id),
+            guard=StreamWrite(stream=job.stream(due.job_id), expected_version=due.job_version),
+        )
+        if recorded:
+            lateness = self._now() - ticked.tick
+            self._observer.ticked("due" if isinstance(ticked, CheckDue) else "skipped", lateness)
+        return recorded
+
+    async def _pause(self, due: DueTick, now: datetime, unusable: InvalidField) -> bool:
+        """A stored schedule that can't be followed any more must not hold up all others."""
+        _log.error("job %s is paused: its schedule can't be followed: %s", due.job_id, unusable)
+        return await record(
+            self._log,
+            job.stream(due.job_id),
+            (job.JobPaused(paused_at=now),),
+            expected_version=due.job_version,
+            subject=due.job_id,
+            context=system_context("scheduler", account=due.account, at=now, new_id=self._new_id),
+        )
+
+
+def decide(due: DueTick, now: datetime) -> CheckDue | CheckSkipped:
+    """What is to be recorded of a job whose tick has come.
+
+    Raises :class:`~domain.errors.InvalidField` for a schedule or time zone that is not known here.
+    """
+    schedule = parse_schedule(due.schedule, due.timezone)
+    since = max(due.tick, due.scheduled_since)
+    latest = schedule.latest_until(now, after=since)
+    tick = due.tick if latest is None else latest
+    skipped_ticks = 0 if latest is None else schedule.count_between(since, latest)
+    next_tick = schedule.next_after(max(tick, since))
+    execution_id = execution.scheduled_id(due.job_id, tick)
+    if due.running is not None:
+        return CheckSkipped(
+            execution_id=execution_id,
+            job_id=due.job_id,
+            tick=tick,
+            next_tick=next_tick,
+            running_execution_id=due.running,
+            skipped_ticks=skipped_ticks,
+        )
+    return CheckDue(
+        execution_id=execution_id,
+        job_id=due.job_id,
+        tick=tick,
+        next_tick=next_tick,
+        skipped_ticks=skipped_ticks,
+    )
