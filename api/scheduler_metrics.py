@@ -1,0 +1,44 @@
+"""What the scheduler and the log tell of themselves, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from api.metrics import Metrics
+from eventstore.store import RecordedEvent
+from scheduler.observer import Observer, TickOutcome
+
+
+class CountingObserver(Observer):
+    """Counts what the scheduler does."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def ticked(self, outcome: TickOutcome, lateness: timedelta) -> None:
+        """Count the tick, and how late it was."""
+        self._metrics.ticks_total.labels(outcome).inc()
+        self._metrics.tick_lateness_seconds.observe(max(0.0, lateness.total_seconds()))
+
+    def check_started(self) -> None:
+        """Count the check as being made."""
+        self._metrics.checks_in_flight.inc()
+
+    def check_ended(self, status: str, reason: str | None, took: timedelta) -> None:
+        """Count how it ended."""
+        self._metrics.checks_in_flight.dec()
+        self._metrics.observe_check(
+            status=status, reason=reason, seconds=max(0.0, took.total_seconds())
+        )
+
+    def heartbeat_missed(self) -> None:
+        """Count the miss."""
+        self._metrics.heartbeats_missed_total.inc()
+
+
+def count_commit(metrics: Metrics, events: Sequence[RecordedEvent]) -> None:
+    """Count what one durable transaction appended."""
+    metrics.events_appended_total.inc(len(events))
+    metrics.append_batch_size.observe(len(events))
+    metrics.log_position.set(events[-1].position)
