@@ -36,6 +36,10 @@ class CountingObserver(Observer):
         """Count the miss."""
         self._metrics.heartbeats_missed_total.inc()
 
+    def erasing(self, pending: int) -> None:
+        """Keep the number of what is still to be erased."""
+        self._metrics.erasures_pending.set(pending)
+
 
 def count_commit(metrics: Metrics, events: Sequence[RecordedEvent]) -> None:
     """Count what one durable transaction appended."""

@@ -97,7 +97,9 @@ def _loops(
     now, new_id = core.service.now, core.service.new_id
     ticker = Ticker(log, now=now, new_id=new_id, observer=observer)
     heartbeats = HeartbeatWatch(log, now=now, new_id=new_id, observer=observer)
-    eraser = Eraser(log, now=now, new_id=new_id, clear_freed=core.database.purge_freed)
+    eraser = Eraser(
+        log, now=now, new_id=new_id, clear_freed=core.database.purge_freed, observer=observer
+    )
 
     def kept(step: Step, longest_pause: timedelta, *wake: type) -> Loop:
         return keep_going(

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -51,11 +51,9 @@ async def serve(settings: Settings, *, show: Show) -> None:
     Raises what :func:`~api.bootstrap.open_core` raises, ``DataDirectoryInUse`` for a directory that
     is served already, and ``InvalidSettings`` for an address that can't be listened on.
     """
-    data_directory = DataDirectory(settings.data_dir)
-    data_directory.ensure()
     metrics = Metrics()
     with (
-        data_directory.lock(),
+        _only_here(settings),
         listening(settings) as listener,
         open_core(settings, migrate=True, on_commit=partial(count_commit, metrics)) as core,
     ):
@@ -79,6 +77,18 @@ async def serve(settings: Settings, *, show: Show) -> None:
                 await _answer(app, usage, listener, announce=announce)
         finally:
             await checker.aclose()
+
+
+@contextmanager
+def _only_here(settings: Settings) -> Iterator[None]:
+    """Be the only one that serves from the data directory, and from where the database lies."""
+    with ExitStack() as locks:
+        paths = (settings.data_dir, settings.sqlite_path.parent)
+        for path in sorted({path.resolve() for path in paths}):
+            directory = DataDirectory(path)
+            directory.ensure()
+            locks.enter_context(directory.lock())
+        yield
 
 
 async def _answer(

@@ -17,6 +17,7 @@ from domain.job import JobDeleted
 from domain.project import ProjectDeleted
 from eventstore.store import NO_STREAM, Erasure
 from eventstore.transact import EventLog
+from scheduler.observer import SILENT, Observer
 from scheduler.recording import record, system_context
 
 PORTION: Final = 1_000
@@ -35,17 +36,21 @@ class Eraser:
         now: Callable[[], datetime],
         new_id: Callable[[], str],
         clear_freed: Callable[[], object],
+        observer: Observer = SILENT,
     ) -> None:
         self._log = log
         self._now = now
         self._new_id = new_id
         self._clear_freed = clear_freed
+        self._observer = observer
 
     async def step(self) -> datetime | None:
         """Erase everything that is sealed and not erased yet; None: nothing is left to do."""
         unfinished = await asyncio.to_thread(self._log.store.unfinished_erasures)
-        for erasure in unfinished:
+        for done, erasure in enumerate(unfinished):
+            self._observer.erasing(len(unfinished) - done)
             await self._erase(erasure)
+        self._observer.erasing(0)
         if unfinished:
             await asyncio.to_thread(self._clear_freed)
         return None

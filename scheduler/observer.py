@@ -23,5 +23,8 @@ class Observer:
     def heartbeat_missed(self) -> None:
         """A miss was recorded."""
 
+    def erasing(self, pending: int) -> None:
+        """So many deleted things still have payloads to be erased."""
+
 
 SILENT = Observer()
