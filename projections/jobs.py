@@ -145,8 +145,11 @@ _PAGE = (
 )
 _PAGE_OF_PROJECT = _PAGE.where(jobs.c.project_id == bindparam("project_id"))
 _ACCOUNT_OF_JOB = select(jobs.c.account).where(jobs.c.id == bindparam("job_id"))
-_IDS_OF_PROJECT = (
-    select(jobs.c.id).where(jobs.c.project_id == bindparam("project_id")).order_by(jobs.c.position)
+_OF_PROJECT = (
+    select(jobs.c.id, due_ticks.c.job_version)
+    .join(due_ticks, due_ticks.c.job_id == jobs.c.id)
+    .where(jobs.c.project_id == bindparam("project_id"))
+    .order_by(jobs.c.position)
 )
 
 
@@ -183,9 +186,10 @@ def account_of(connection: Connection, job_id: str) -> str | None:
     return connection.execute(_ACCOUNT_OF_JOB, {"job_id": job_id}).scalar()
 
 
-def ids_of_project(connection: Connection, project_id: str) -> list[str]:
-    """The ids of the project's jobs."""
-    return list(connection.execute(_IDS_OF_PROJECT, {"project_id": project_id}).scalars())
+def of_project(connection: Connection, project_id: str) -> list[tuple[str, int]]:
+    """The project's jobs by id, each with the version of its stream."""
+    found = connection.execute(_OF_PROJECT, {"project_id": project_id})
+    return [(row.id, row.job_version) for row in found]
 
 
 def _view(row: Row[Any]) -> JobView:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Final
 
+from domain import job
 from domain.codec import Codec
 from domain.erasure import ErasureCompleted, stream
 from domain.job import JobDeleted
 from domain.project import ProjectDeleted
-from eventstore.store import NO_STREAM, Erasure
-from eventstore.transact import EventLog
+from eventstore.store import NO_STREAM
+from eventstore.transact import Context, EventLog
+from projections import jobs
 from scheduler.observer import SILENT, Observer
 from scheduler.recording import record, system_context
 
@@ -46,36 +49,56 @@ class Eraser:
 
     async def step(self) -> datetime | None:
         """Erase everything that is sealed and not erased yet; None: nothing is left to do."""
-        unfinished = await asyncio.to_thread(self._log.store.unfinished_erasures)
-        for done, erasure in enumerate(unfinished):
-            self._observer.erasing(len(unfinished) - done)
-            await self._erase(erasure)
-        self._observer.erasing(0)
-        if unfinished:
+        store = self._log.store
+        while unfinished := await asyncio.to_thread(store.unfinished_erasures):
+            for done, erasure in enumerate(unfinished):
+                self._observer.erasing(len(unfinished) - done)
+                await self._erase(erasure.subject)
             await asyncio.to_thread(self._clear_freed)
+        self._observer.erasing(0)
         return None
 
-    async def _erase(self, erasure: Erasure) -> None:
+    async def _erase(self, subject: str) -> None:
         store = self._log.store
-        while await asyncio.to_thread(lambda: store.erase(erasure.subject, limit=PORTION)):
-            pass
         (deletion,) = await asyncio.to_thread(
-            lambda: store.read_all_backward(subject=erasure.subject, types=DELETIONS, limit=1)
+            lambda: store.read_all_backward(subject=subject, types=DELETIONS, limit=1)
         )
-        at = self._now()
+        context = system_context(
+            "erasure",
+            account=deletion.account,
+            at=self._now(),
+            new_id=self._new_id,
+            correlation_id=deletion.correlation_id,
+            causation_id=deletion.event_id,
+        )
+        await self._delete_jobs_left(subject, context)
+        while await asyncio.to_thread(lambda: store.erase(subject, limit=PORTION)):
+            pass
         await record(
             self._log,
-            stream(erasure.subject),
-            (ErasureCompleted(erased_at=at),),
+            stream(subject),
+            (ErasureCompleted(erased_at=context.at),),
             expected_version=NO_STREAM,
-            subject=erasure.subject,
-            context=system_context(
-                "erasure",
-                account=deletion.account,
-                at=at,
-                new_id=self._new_id,
-                correlation_id=deletion.correlation_id,
-                causation_id=deletion.event_id,
-            ),
+            subject=subject,
+            context=context,
         )
-        await asyncio.to_thread(lambda: store.finish_erasure(erasure.subject))
+        await asyncio.to_thread(lambda: store.finish_erasure(subject))
+
+    async def _delete_jobs_left(self, project_id: str, context: Context) -> None:
+        """Delete what was created in a project while its jobs were being listed for deletion.
+
+        Nothing more can come: since then the project's stream has moved, and creating a job stands
+        against it.
+        """
+        log = self._log
+        while left := await log.database.read(partial(jobs.of_project, project_id=project_id)):
+            for job_id, version in left:
+                await record(
+                    log,
+                    job.stream(job_id),
+                    (JobDeleted(),),
+                    expected_version=version,
+                    subject=job_id,
+                    context=context,
+                    seals=(job_id,),
+                )

@@ -18,6 +18,7 @@ async def record(
     subject: str,
     context: Context,
     guard: StreamWrite | None = None,
+    seals: tuple[str, ...] = (),
 ) -> bool:
     """Append the events; False if somebody else was first or the subject is gone."""
     write = StreamWrite(
@@ -26,7 +27,8 @@ async def record(
         events=tuple(log.new_event(event, subject=subject, context=context) for event in events),
     )
     try:
-        await log.append(Append(writes=(write,) if guard is None else (write, guard)))
+        writes = (write,) if guard is None else (write, guard)
+        await log.append(Append(writes=writes, seals=seals))
     except AppendRefused:
         return False
     return True

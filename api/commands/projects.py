@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
+from functools import partial
 
-from api.commands.deciders import JOB, PROJECT, write
+from api.commands.deciders import PROJECT, write
 from api.service import Caller, Service
 from domain import job, project
 from domain.errors import NotFound
-from eventstore.store import Append, SubjectSealed
+from eventstore.store import Append, SubjectSealed, VersionConflict
 from eventstore.transact import retrying, transact
 from projections import jobs, projects
 
@@ -46,8 +46,8 @@ async def update(
 async def delete(service: Service, caller: Caller, project_id: str) -> None:
     """Delete the project and all its jobs, for good and at once.
 
-    A job that is created meanwhile, or one that changes, makes this start over: both stand against
-    the versions that were read.
+    A job that changes meanwhile makes this start over. One that is created meanwhile is deleted by
+    :mod:`scheduler.erasure`; afterwards none can be.
     """
     await require_in_account(service, caller, project_id)
     context = service.context(caller, at=service.now())
@@ -64,22 +64,25 @@ async def delete(service: Service, caller: Caller, project_id: str) -> None:
                 context=context,
             )
         ]
-        job_ids = await service.log.database.read(lambda c: jobs.ids_of_project(c, project_id))
-        for job_id in job_ids:
-            with suppress(SubjectSealed):  # deleted since the list was read
-                loaded_job = await service.log.load(job.stream(job_id), JOB)
-                writes.append(
-                    write(
-                        service.log,
-                        job.stream(job_id),
-                        job.delete(loaded_job.state),
-                        expected_version=loaded_job.version,
-                        subject=job_id,
-                        context=context,
-                    )
-                )
+        left = await service.log.database.read(partial(jobs.of_project, project_id=project_id))
+        writes += (
+            write(
+                service.log,
+                job.stream(job_id),
+                (job.JobDeleted(),),
+                expected_version=version,
+                subject=job_id,
+                context=context,
+            )
+            for job_id, version in left
+        )
         seals = tuple(event.subject for stream_write in writes for event in stream_write.events)
-        await service.log.append(Append(writes=tuple(writes), seals=seals))
+        try:
+            await service.log.append(Append(writes=tuple(writes), seals=seals))
+        except SubjectSealed as sealed:
+            if sealed.subject == project_id:
+                raise
+            raise VersionConflict(job.stream(sealed.subject), 0, 0) from sealed  # look again
 
     await retrying(attempt)
 
