@@ -51,9 +51,14 @@ def create_app(
         metrics=metrics,
         public_url=public_url,
     )
-    rest = (route for router in ROUTERS for route in router.routes if isinstance(route, Route))
-    table = PathTable((*ping.ROUTES, *rest, *health.routes(metrics, readiness), *docs_page.ROUTES))
+    table = PathTable(routes(metrics, readiness))
     return Requests(_Dispatch(table, edge, _fastapi(lifespan)), metrics)
+
+
+def routes(metrics: Metrics, readiness: Callable[[], Awaitable[Readiness]]) -> tuple[Route, ...]:
+    """Every route there is."""
+    rest = (route for router in ROUTERS for route in router.routes if isinstance(route, Route))
+    return (*ping.ROUTES, *rest, *health.routes(metrics, readiness), *docs_page.ROUTES)
 
 
 def _fastapi(lifespan: Lifespan[FastAPI] | None) -> FastAPI:
