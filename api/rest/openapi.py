@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from api.rest import components, executions, jobs, plain_paths, projects
 from api.rest.components import Spec
-from api.rest.schemas import UNROUTED
+from api.rest.schemas import ALL
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (projects.router, jobs.router, executions.router)
 
@@ -55,27 +55,22 @@ def _spec() -> Spec:
         routes=[route for router in ROUTERS for route in router.routes],
         tags=[{"name": name, "description": text} for name, text in _TAGS.items()],
     )
-    spec["paths"] |= plain_paths.paths()
-    schemas = spec["components"]["schemas"] | _unrouted_schemas()
-    spec["components"] = {
-        "schemas": {name: _without_titles(schemas[name]) for name in sorted(schemas)},
-        **components.shared(),
-    }
+    spec["paths"] = _without_titles(spec["paths"]) | plain_paths.paths()
+    spec["components"] = {"schemas": _schemas(), **components.shared()}
     return spec
 
 
-def _unrouted_schemas() -> Spec:
+def _schemas() -> Spec:
+    """FastAPI would find those of the answers, but drops every null in them, as in an example."""
     _, spec = models_json_schema(
-        [(model, "serialization") for model in UNROUTED],
-        ref_template="#/components/schemas/{model}",
+        [(model, "serialization") for model in ALL], ref_template="#/components/schemas/{model}"
     )
-    definitions: Spec = spec["$defs"]
-    return definitions
+    return {name: _without_titles(schema) for name, schema in sorted(spec["$defs"].items())}
 
 
 def _without_titles(schema: Spec) -> Spec:
-    """The schema without what pydantic makes of field names; no field of ours is called title."""
-    return {name: _stripped(value) for name, value in schema.items() if name not in {"title"}}
+    """Without what pydantic and FastAPI make of names; no field of ours is called title."""
+    return {name: _stripped(value) for name, value in schema.items() if name != "title"}
 
 
 def _stripped(value: object) -> object:

@@ -302,5 +302,9 @@ class Ready(_Shown):
     checks: dict[str, Literal["ok"]]
 
 
-UNROUTED: Final = (NewProject, ProjectChanges, NewJob, JobChanges, Error, Recorded, Alive, Ready)
-"""The models that are no operation's answer, so that FastAPI doesn't come upon them by itself."""
+ALL: Final = (
+    *(Project, NewProject, ProjectChanges),
+    *(Job, NewJob, JobChanges),
+    *(Execution, Error, Recorded, Alive, Ready),
+)
+"""Every model, but for those that are parts of others."""

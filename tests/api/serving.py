@@ -25,9 +25,13 @@ class Served:
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
 
+    def connected(self) -> socket.socket:
+        """A connection of one's own."""
+        return socket.create_connection((self.host, self.port), timeout=30)
+
     def exchange(self, request: bytes) -> bytes:
         """Send bytes as they are, and return everything that comes back until the server hangs up."""
-        with socket.create_connection((self.host, self.port), timeout=30) as connection:
+        with self.connected() as connection:
             connection.sendall(request)
             received = b""
             while part := connection.recv(65_536):

@@ -364,6 +364,18 @@ class TestRaces:
         assert given.state.last_report_at == at("02:00")
         assert found(given, "03:06")[1:] == (missed("03:00", "03:05", number=1),)
 
+    def test_a_late_report_from_before_the_watch_does_not_call_up_windows_of_that_time(
+        self,
+    ) -> None:
+        given = HEARTBEAT.given(
+            created(),
+            ping("beat", "00:30"),
+            paused("00:40"),
+            resumed("02:30"),
+            ping("beat", "01:30"),
+        )
+        assert found(given, "23:59") == (missed("03:00", "03:05"),)
+
     def test_a_miss_that_is_recorded_behind_a_pause_does_not_outlast_it(self) -> None:
         given = HEARTBEAT.given(
             created(),

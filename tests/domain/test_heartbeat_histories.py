@@ -32,7 +32,7 @@ from tests.domain.heartbeat_oracle import (
     missed_in,
 )
 
-EXAMPLES = 250
+EXAMPLES = 200
 DAY = 86_400
 BEGIN = 20_000 * DAY
 INSTANT = timedelta(microseconds=1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,6 +17,8 @@ from cronsim import CronSim, CronSimError
 
 from domain.errors import InvalidField
 from domain.schedule import parse_schedule
+
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "schedules.md"
 
 Ticks = tuple[str, ...]
 
@@ -191,6 +194,12 @@ def test_the_difference_is_as_written(difference: Difference) -> None:
     assert difference.ours != difference.cronsim
     assert ours(difference) == difference.ours
     assert cronsim(difference) == difference.cronsim
+
+
+@pytest.mark.parametrize("difference", OF_TICKS + OF_EXPRESSIONS, ids=lambda d: d.name)
+def test_users_are_told_of_the_difference(difference: Difference) -> None:
+    chapter = DOCUMENTATION.read_text("utf-8").partition("## Differences to cronsim")[2]
+    assert f"| {difference.name}" in chapter
 
 
 def ours(difference: Difference) -> Ticks | str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from domain.errors import InvalidField
 from domain.schedule import Schedule, parse_schedule
+from domain.time_zone import stretch_at
 
 NEW_YORK = "America/New_York"
 BERLIN = "Europe/Berlin"
@@ -68,6 +72,13 @@ class TestAFixedTimeJob:
         assert ticks("*/30 30 2 * * *", NEW_YORK, "2026-03-08 06:00", 2) == [
             "03-08 07:00",
             "03-09 06:30",
+        ]
+
+    def test_fires_once_where_the_repeat_begins_at_the_seam_of_two_blocks_of_weeks(self) -> None:
+        # The repeated hour began at 00:00 UTC, 375 blocks of four weeks after the epoch.
+        assert ticks("30 3 * * *", "Asia/Baghdad", "1998-09-30 12:00", 2) == [
+            "09-30 23:30",
+            "10-02 00:30",
         ]
 
     def test_asked_within_the_repeated_hour_never_answers_with_the_past(self) -> None:
@@ -156,6 +167,43 @@ class TestAJobWithAWildcardMinuteOrHour:
             "04-04 14:00",
             "04-04 15:30",
         ]
+
+
+def zone_of_rule(rule: str) -> ZoneInfo:
+    """A zone that follows a POSIX rule and has no history: a TZif file (RFC 8536) of a footer."""
+    header = b"TZif2" + bytes(15) + struct.pack(">6l", 0, 0, 0, 0, 1, 1)
+    one_type = bytes(6) + b"\0"
+    return ZoneInfo.from_file(BytesIO(2 * (header + one_type) + b"\n" + rule.encode() + b"\n"))
+
+
+class TestStretches:
+    def test_what_was_shown_before_is_known_across_the_seam_of_two_blocks_of_weeks(self) -> None:
+        # Clocks go back at 00:30 by their own time, which is 23:30 UTC of the day before.
+        zone = zone_of_rule("STD0DST,J60/0,J127/0:30")
+        seam = utc("2026-05-07 00:00")
+        assert (seam - utc("1970-01-01 00:00")).days % 28 == 0
+        change, instant = int(seam.timestamp()) - 1_800, int(seam.timestamp())
+        summer, winter = stretch_at(zone, change - 1), stretch_at(zone, change)
+        after_the_seam = stretch_at(zone, instant)
+        assert (summer.offset, summer.end) == (3_600, change)
+        assert (winter.offset, winter.start, winter.end) == (0, change, instant)
+        assert (after_the_seam.offset, after_the_seam.start) == (0, instant)
+        assert winter.reached == after_the_seam.reached == change + 3_600
+
+    def test_a_stretch_starts_to_the_second_where_the_clock_changes(self) -> None:
+        change = int(utc("1937-06-30 22:40:28").timestamp())
+        before = stretch_at(ZoneInfo("Europe/Amsterdam"), change - 1)
+        after = stretch_at(ZoneInfo("Europe/Amsterdam"), change)
+        assert (before.end, after.start) == (change, change)
+        assert after.offset - before.offset == 28
+        assert after.reached == change + before.offset
+
+    def test_a_change_at_the_first_or_last_instant_of_a_day_is_found(self) -> None:
+        for local, change in (("0", "2026-03-01 00:00"), ("23:59:59", "2026-03-01 23:59:59")):
+            zone = zone_of_rule(f"STD0DST,J60/{local},J300/0")
+            instant = int(utc(change).timestamp())
+            assert stretch_at(zone, instant - 1).end == instant
+            assert stretch_at(zone, instant).offset == 3_600
 
 
 class TestMoments:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from eventstore import schema
+from eventstore.appender import Appender
 from eventstore.sqlite import SqliteEventStore
 from eventstore.sqlite_database import SqliteDatabase, open_sqlite
 from tests.eventstore.building import Applied
+from tests.eventstore.holding import HeldStore
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +50,27 @@ def applied() -> Applied:
 @pytest.fixture
 def store(database: SqliteDatabase, applied: Applied) -> SqliteEventStore:
     return SqliteEventStore(database, applied)
+
+
+@pytest.fixture
+def held(database: SqliteDatabase, applied: Applied) -> HeldStore:
+    return HeldStore(database, applied)
+
+
+@pytest.fixture
+def appender_on(held: HeldStore) -> Iterator[Callable[..., Appender]]:
+    made = []
+
+    def make(**options: Any) -> Appender:
+        made.append(Appender(held, **options))
+        return made[-1]
+
+    yield make
+    held.let_everything_go()
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def appender(appender_on: Callable[..., Appender]) -> Appender:
+    return appender_on()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,10 @@ from sqlalchemy.exc import IntegrityError
 from eventstore import sqlite, statements
 from eventstore.sqlite import SqliteEventStore
 from eventstore.sqlite_database import SqliteDatabase
-from eventstore.store import NO_STREAM
+from eventstore.store import NO_STREAM, Appended
 from eventstore.tables import events as events_table
 from tests.eventstore.building import append, event, secret
+from tests.eventstore.contract_reading import chain_of
 
 
 def run(database: SqliteDatabase, sql: str) -> None:
@@ -120,6 +123,38 @@ def test_erased_bytes_are_nowhere_in_the_files(
     assert b"canary" not in left
     assert [salt for salt in salts if salt is None or salt in left] == []
     assert left.count(b"keeper-") == len(canaries)
+
+
+WRITE_UNTIL_KILLED = """
+import itertools, sys
+from pathlib import Path
+from eventstore.sqlite import SqliteEventStore
+from eventstore.sqlite_database import open_sqlite
+from tests.eventstore.building import Applied, append
+store = SqliteEventStore(open_sqlite(Path(sys.argv[1])), Applied())
+for n in itertools.count():
+    [answer] = store.append([append("a", n)])
+    print(answer.events[0].position, flush=True)
+"""
+
+
+def test_what_was_answered_survives_a_killed_process(path: Path, store: SqliteEventStore) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITE_UNTIL_KILLED, str(path)],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as writer:
+        assert writer.stdout is not None
+        answered = [int(writer.stdout.readline()) for _ in range(20)]
+        writer.kill()
+
+    events = store.read_all(limit=100_000)
+    assert answered == list(range(1, 21))
+    assert len(events) >= 20
+    assert chain_of(events) == store.head().chain_hash
+    [after] = store.append([append("a", len(events))])
+    assert isinstance(after, Appended)
 
 
 def plan(database: SqliteDatabase, statement: Executable) -> list[str]:
