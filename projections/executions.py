@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
-    Column,
     Connection,
-    Index,
-    Integer,
     Select,
     String,
-    Table,
-    Text,
     bindparam,
     delete,
     select,
@@ -34,51 +28,21 @@ from domain.execution import (
     Outcome,
     RunRequested,
 )
-from domain.heartbeat import HeartbeatMissed, OpenStart, PingReceived, pair
+from domain.heartbeat import HeartbeatMissed
+from domain.pings import PingReceived
 from eventstore.tables import UtcMicroseconds
+from projections import reported_executions
 from projections.checks_in_flight import execution_id
-from projections.projection import DecodedEvent, Projection, metadata
-from projections.rows import Rows, chunks
-
-executions = Table(
-    "executions",
-    metadata,
-    Column("id", String, primary_key=True),
-    Column("job_id", String, nullable=False),
-    Column("account", String, nullable=False),
-    Column("trigger", String, nullable=False),
-    Column("status", String, nullable=False),
-    Column("reason", String),
-    Column("happened_at", UtcMicroseconds, nullable=False),
-    Column("scheduled_for", UtcMicroseconds),
-    Column("started_at", UtcMicroseconds),
-    Column("finished_at", UtcMicroseconds),
-    Column("duration_ms", Integer),
-    Column("status_code", Integer),
-    Column("message", Text),
-    Column("output", Text),
-    Column("client", Text),
-    Column("run_id", Text),
-    Column("skipped_ticks", BigInteger, nullable=False),
-    Index("executions_of_job", "job_id", "happened_at", "id"),
-)
-_OPEN_PINGS = (executions.c.status == "running") & (executions.c.trigger == "ping")
-Index(
-    "executions_open_pings",
-    executions.c.job_id,
-    sqlite_where=_OPEN_PINGS,
-    postgresql_where=_OPEN_PINGS,
-)
-
-_STATUS_OF_REPORT: Final = {"beat": "success", "success": "success", "fail": "failed"}
+from projections.execution_rows import executions, new_row
+from projections.projection import DecodedEvent, Projection
+from projections.reported_executions import missed, pinged
+from projections.rows import Rows
 
 
 def apply(connection: Connection, events: Sequence[DecodedEvent]) -> None:
     """Bring the table up to date with the events."""
     rows = Rows(connection, executions)
-    rows.load(_missed_starts(events))
-    open_starts = _open_starts(connection, events)
-    rows.load(start.ping_id for starts in open_starts.values() for start in starts)
+    open_starts = reported_executions.open_starts(connection, rows, events)
     for event in events:
         match event.content:
             case CheckDue() | RunRequested() | CheckSkipped():
@@ -88,13 +52,13 @@ def apply(connection: Connection, events: Sequence[DecodedEvent]) -> None:
             case CheckSucceeded() | CheckFailed():
                 rows.change(execution_id(event), **_ended(event.content))
             case PingReceived() as ping:
-                open_starts[event.subject] = _pinged(rows, event, ping, open_starts[event.subject])
-            case HeartbeatMissed() as missed:
-                _missed(rows, event, missed)
+                starts = open_starts[event.subject]
+                open_starts[event.subject] = pinged(rows, event, ping, starts)
+            case HeartbeatMissed() as miss:
+                missed(rows, event, miss)
+                starts = open_starts[event.subject]
                 open_starts[event.subject] = tuple(
-                    start
-                    for start in open_starts[event.subject]
-                    if start.ping_id != missed.started_id
+                    start for start in starts if start.ping_id != miss.started_id
                 )
     rows.write()
     _forget_erased(connection, events)
@@ -118,25 +82,13 @@ PROJECTION = Projection(
 )
 
 
-def _missed_starts(events: Iterable[DecodedEvent]) -> Iterable[str]:
-    for event in events:
-        if isinstance(event.content, HeartbeatMissed) and event.content.started_id is not None:
-            yield event.content.started_id
-
-
-def _row(event: DecodedEvent, key: str, **values: object) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(column.name for column in executions.columns)
-    row |= {"id": key, "job_id": event.subject, "account": event.envelope.account}
-    return row | {"skipped_ticks": 0} | values
-
-
 def _begun(event: DecodedEvent) -> dict[str, Any]:
     key = execution_id(event)
     match event.content:
         case RunRequested(requested_at=at):
-            return _row(event, key, trigger="manual", status="queued", happened_at=at)
+            return new_row(event, key, trigger="manual", status="queued", happened_at=at)
         case CheckSkipped() as skipped:
-            return _row(
+            return new_row(
                 event,
                 key,
                 trigger="schedule",
@@ -147,7 +99,7 @@ def _begun(event: DecodedEvent) -> dict[str, Any]:
                 message="an earlier check of the job was still running",
             )
     due: CheckDue = event.content
-    return _row(
+    return new_row(
         event,
         key,
         trigger="schedule",
@@ -170,88 +122,6 @@ def _ended(outcome: Outcome) -> dict[str, Any]:
         "message": outcome.message,
         "output": outcome.output,
     }
-
-
-def _pinged(
-    rows: Rows, event: DecodedEvent, ping: PingReceived, open_starts: tuple[OpenStart, ...]
-) -> tuple[OpenStart, ...]:
-    pairing = pair(open_starts, ping)
-    if pairing.given_up is not None:
-        rows.change(
-            pairing.given_up.ping_id,
-            status="failed",
-            reason="abandoned",
-            message="too many later runs were started without a finish",
-            finished_at=ping.received_at,
-        )
-    said = {"client": ping.client, "message": ping.message, "output": ping.output}
-    if ping.kind == "start":
-        started = {"status": "running", "started_at": ping.received_at, "run_id": ping.run_id}
-        rows.put(_pinged_row(event, ping, **said, **started))
-        return pairing.still_open
-    ended = {"status": _STATUS_OF_REPORT[ping.kind], "finished_at": ping.received_at}
-    if pairing.finished is None:
-        rows.put(
-            _pinged_row(
-                event, ping, **said, **ended, started_at=ping.received_at, run_id=ping.run_id
-            )
-        )
-        return pairing.still_open
-    ran_for = ping.received_at - pairing.finished.started_at
-    ended |= {"duration_ms": max(0, round(ran_for.total_seconds() * 1000))}
-    known = {name: value for name, value in said.items() if value is not None}
-    rows.change(pairing.finished.ping_id, **ended, **known)
-    return pairing.still_open
-
-
-def _pinged_row(event: DecodedEvent, ping: PingReceived, **values: object) -> dict[str, Any]:
-    return _row(event, ping.ping_id, trigger="ping", happened_at=ping.received_at, **values)
-
-
-def _missed(rows: Rows, event: DecodedEvent, missed: HeartbeatMissed) -> None:
-    started = rows.get(missed.started_id) if missed.started_id is not None else None
-    if started is not None and started["status"] == "running":
-        rows.change(
-            started["id"],
-            status="missed",
-            finished_at=missed.missed_at,
-            scheduled_for=missed.tick,
-            message="it was started and did not report its end in time",
-        )
-        return
-    rows.put(
-        _row(
-            event,
-            missed.execution_id,
-            trigger="heartbeat",
-            status="missed",
-            happened_at=missed.missed_at,
-            scheduled_for=missed.tick,
-            finished_at=missed.missed_at,
-            message="no ping came in time",
-        )
-    )
-
-
-def _open_starts(
-    connection: Connection, events: Sequence[DecodedEvent]
-) -> defaultdict[str, tuple[OpenStart, ...]]:
-    pinged = dict.fromkeys(
-        event.subject for event in events if isinstance(event.content, PingReceived)
-    )
-    found: defaultdict[str, tuple[OpenStart, ...]] = defaultdict(tuple)
-    for chunk in chunks(list(pinged)):
-        for row in connection.execute(_STARTED.where(executions.c.job_id.in_(chunk))):
-            start = OpenStart(ping_id=row.id, started_at=row.started_at, run_id=row.run_id)
-            found[row.job_id] += (start,)
-    return found
-
-
-_STARTED = (
-    select(executions.c.id, executions.c.job_id, executions.c.started_at, executions.c.run_id)
-    .where(_OPEN_PINGS)
-    .order_by(executions.c.happened_at, executions.c.id)
-)
 
 
 def _forget_erased(connection: Connection, events: Sequence[DecodedEvent]) -> None:

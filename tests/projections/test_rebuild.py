@@ -7,6 +7,7 @@ import contextlib
 import tempfile
 from collections.abc import Awaitable
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -296,3 +297,16 @@ async def test_a_rebuild_that_fails_leaves_the_read_models_as_they_were(
         return len(connection.execute(jobs_table.select()).all())
 
     assert core.database.read_now(count) == 1
+
+
+async def test_runs_that_were_recorded_in_another_order_than_they_began_are_paired_by_the_log(
+    shape: Shape,
+) -> None:
+    job_id = await a_job(shape)
+    began = shape.clock.move(minutes=1)
+    await ping(shape, job_id, "start")
+    shape.clock.moment = began - timedelta(seconds=1)
+    await ping(shape, job_id, "start")
+    shape.clock.moment = began + timedelta(seconds=10)
+    await ping(shape, job_id, "success")
+    assert shape.differences() == []

@@ -78,6 +78,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String, primary_key=True),
         sa.Column("job_id", sa.String, nullable=False),
         sa.Column("account", sa.String, nullable=False),
+        sa.Column("position", sa.BigInteger, nullable=False),
         sa.Column("trigger", sa.String, nullable=False),
         sa.Column("status", sa.String, nullable=False),
         sa.Column("reason", sa.String),
