@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from api.service import Service
 from api.settings import Settings
 from domain.codec import Codec
 from eventstore import schema
-from eventstore.appender import Appender
+from eventstore.appender import Appender, OnCommit, OnTransaction
 from eventstore.changes import LogChanges
 from eventstore.secrets import SecretBox
 from eventstore.sqlite import SqliteEventStore
@@ -39,15 +39,13 @@ class Core:
     service: Service
 
 
-OnCommit = Callable[[Sequence[RecordedEvent]], None]
-
-
 @contextmanager
 def open_core(
     settings: Settings,
     *,
     migrate: bool = False,
     on_commit: OnCommit | None = None,
+    on_transaction: OnTransaction = lambda _seconds: None,
     durable: bool = True,
 ) -> Iterator[Core]:
     """Open the database, with ``migrate`` after bringing its schema up to date, and close it again.
@@ -70,7 +68,7 @@ def open_core(
         if migrate:
             schema.migrate(database.engine)
         database.read_now(schema.check)
-        with _wired(database, SecretBox(secret_key), on_commit) as core:
+        with _wired(database, SecretBox(secret_key), on_commit, on_transaction) as core:
             yield core
     finally:
         database.close()
@@ -78,7 +76,10 @@ def open_core(
 
 @contextmanager
 def _wired(
-    database: SqliteDatabase, secrets: SecretBox, on_commit: OnCommit | None
+    database: SqliteDatabase,
+    secrets: SecretBox,
+    on_commit: OnCommit | None,
+    on_transaction: OnTransaction,
 ) -> Iterator[Core]:
     codec = Codec()
     read_models = Runner(codec)
@@ -90,7 +91,7 @@ def _wired(
         if on_commit is not None:
             on_commit(events)
 
-    with Appender(store, on_commit=publish) as appender:
+    with Appender(store, on_commit=publish, on_transaction=on_transaction) as appender:
         log = EventLog(
             database=database, store=store, appender=appender, codec=codec, changes=changes
         )

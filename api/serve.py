@@ -20,6 +20,7 @@ from api.bootstrap import VERSION, Core, http_checker, open_core
 from api.commands import api_keys as key_commands
 from api.data_directory import DataDirectory
 from api.health import Check, Readiness
+from api.http_protocol import HttpProtocol
 from api.listening import address_of, listening
 from api.metrics import Metrics
 from api.scheduler_metrics import CountingObserver, count_commit
@@ -55,7 +56,12 @@ async def serve(settings: Settings, *, show: Show) -> None:
     with (
         _only_here(settings),
         listening(settings) as listener,
-        open_core(settings, migrate=True, on_commit=partial(count_commit, metrics)) as core,
+        open_core(
+            settings,
+            migrate=True,
+            on_commit=partial(count_commit, metrics),
+            on_transaction=metrics.append_seconds.observe,
+        ) as core,
     ):
         observer = CountingObserver(metrics)
         checker = http_checker(settings)
@@ -74,7 +80,9 @@ async def serve(settings: Settings, *, show: Show) -> None:
                 )
                 url = address_of(listener)
                 announce = partial(_announce, settings, core, url, show)
-                await _answer(app, usage, listener, announce=announce)
+                await _answer(
+                    app, usage, listener, announce=announce, wind_down=scheduler.wind_down
+                )
         finally:
             await checker.aclose()
 
@@ -97,6 +105,7 @@ async def _answer(
     listener: socket.socket,
     *,
     announce: Callable[[], Awaitable[None]],
+    wind_down: Callable[[], Awaitable[None]],
 ) -> None:
     server = _Server(
         uvicorn.Config(
@@ -105,11 +114,12 @@ async def _answer(
             access_log=False,
             server_header=False,
             lifespan="off",
-            http="httptools",
+            http=HttpProtocol,
             ws="none",
             timeout_graceful_shutdown=REQUEST_GRACE,
         ),
         announce,
+        wind_down,
     )
     flushing = asyncio.create_task(keep_alive(partial(_flush_usage, usage)))
     try:
@@ -122,19 +132,29 @@ async def _answer(
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, which says when it answers, and leaves signals to us.
+    """uvicorn, which says when it answers and when it stops, and leaves signals to us.
 
     Its own way with signals ends the process before we have cleaned up.
     """
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        announce: Callable[[], Awaitable[None]],
+        wind_down: Callable[[], Awaitable[None]],
+    ) -> None:
         super().__init__(config)
         self._announce = announce
+        self._wind_down = wind_down
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer, then tell."""
         await super().startup(sockets)
         await self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let requests and checks end, in the same few seconds."""
+        await asyncio.gather(super().shutdown(sockets), self._wind_down())
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

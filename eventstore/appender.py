@@ -24,8 +24,10 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Final, Protocol, TypeAlias
@@ -47,6 +49,9 @@ MAX_WAITING: Final = 8192
 """Appends that may wait, of threads and of each event loop."""
 
 OnCommit: TypeAlias = Callable[[Sequence[RecordedEvent]], None]
+OnTransaction: TypeAlias = Callable[[float], None]
+"""Is told how many seconds a transaction took, whatever came of it."""
+
 _Answer: TypeAlias = Appended | BaseException
 
 _log = logging.getLogger(__name__)
@@ -60,11 +65,13 @@ class Appender:
         store: EventStore,
         *,
         on_commit: OnCommit | None = None,
+        on_transaction: OnTransaction = lambda _seconds: None,
         max_batch: int = MAX_BATCH,
         max_waiting: int = MAX_WAITING,
     ) -> None:
         self._store = store
         self._on_commit = on_commit
+        self._on_transaction = on_transaction
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._queue: SimpleQueue[_Waiter | None] = SimpleQueue()
@@ -160,7 +167,8 @@ class Appender:
 
     def _record(self, appends: list[Append]) -> Sequence[_Answer]:
         try:
-            answers = self._store.append(appends)
+            with self._timed():
+                answers = self._store.append(appends)
         except StoreUnavailable as error:
             return [_copy(error) for _ in appends]
         except BaseException as error:  # noqa: BLE001  (it is the waiter's to handle)
@@ -169,6 +177,14 @@ class Appender:
             return [answer for append in appends for answer in self._record([append])]
         self._announce(answers)
         return answers
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._on_transaction(time.perf_counter() - began)
 
     def _announce(self, answers: Sequence[Appended | AppendRefused]) -> None:
         if self._on_commit is None:

@@ -216,3 +216,17 @@ def test_a_listener_that_fails_does_not_fail_the_commit(
     assert appender.submit(append("a", NO_STREAM)).result(60).events[0].position == 1
     assert appender.submit(append("b", NO_STREAM)).result(60).events[0].position == 2
     assert "telling about a commit failed" in caplog.text
+
+
+def test_each_transaction_tells_how_long_it_took(
+    appender_on: Callable[..., Appender], held: HeldStore
+) -> None:
+    took: list[float] = []
+    appender = appender_on(on_transaction=took.append)
+    held.let_everything_go()
+
+    appender.submit(append("a", NO_STREAM)).result(60)
+    appender.submit(append("b", NO_STREAM)).result(60)
+
+    assert len(took) == len(held.batches) == 2
+    assert min(took) > 0
