@@ -138,8 +138,8 @@ def trusted_tls() -> ssl.SSLContext:
 def _destination(url: httpx.URL) -> tuple[str, int]:
     """Return the host, in ASCII, and the port that ``url`` names."""
     port = _DEFAULT_PORTS.get(url.scheme, 0) if url.port is None else url.port
-    if url.scheme not in _DEFAULT_PORTS or port not in _PORTS or not url.raw_host:
-        raise Blocked("the URL has to be http or https, with a host and a port from 1 to 65535")
+    if url.scheme not in _DEFAULT_PORTS or port not in _PORTS:
+        raise Blocked("the URL has to be http or https, with a port from 1 to 65535")
     return url.raw_host.decode("ascii"), port
 
 

@@ -24,7 +24,6 @@ from scheduler.stopwatch import Stopwatch
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _FORBIDDEN_IN_VALUE = re.compile(rb"[\r\n\0]")  # RFC 9110, section 5.5
 _FRAMING = (b"connection", b"content-length", b"transfer-encoding")  # ours to say, and said once
-_WITHOUT_BODY = (HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +165,7 @@ class HttpExchange(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            pass  # a 101, which on_headers_complete has taken for the end: the rest isn't HTTP
+            pass  # after a 101, whose answer is over: the rest isn't HTTP
         except httptools.HttpParserError as exc:
             self._fail(httpx.RemoteProtocolError(f"the answer is not valid HTTP: {exc}"))
         self._check_received()
@@ -212,7 +211,7 @@ class HttpExchange(asyncio.Protocol):
             self._ends_with_connection = True
             return
         self.status = status
-        self._complete = self._without_body or status in _WITHOUT_BODY
+        self._complete = self._without_body
 
     def on_body(self, part: bytes) -> None:
         """Keep a part of the body until it is asked for."""
@@ -245,8 +244,8 @@ class HttpExchange(asyncio.Protocol):
         raise failure
 
     def _fail(self, failure: httpx.TransportError) -> None:
-        """Keep the first failure, unless the answer was complete before it."""
-        if self._failure is None and not self._complete:
+        """Keep the first failure; nobody asks for one once the answer is complete."""
+        if self._failure is None:
             self._failure = failure
 
     def _wake(self) -> None:

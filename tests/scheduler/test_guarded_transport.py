@@ -35,6 +35,13 @@ async def test_an_ordinary_httpx_client_can_use_it() -> None:
     assert b"keep-alive" not in server.requests[0]
 
 
+async def test_the_headers_are_the_final_answers_and_not_those_of_an_interim_one() -> None:
+    said = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + answer("200 OK", b"", b"X-A: b")
+    async with serving(said) as server, httpx.AsyncClient(transport=transport()) as client:
+        response = await client.get(server.url())
+    assert response.headers.raw == [(b"Content-Length", b"0"), (b"X-A", b"b")]
+
+
 async def test_a_body_that_comes_in_parts_is_sent_with_its_length() -> None:
     async def parts() -> AsyncIterator[bytes]:
         yield b"one,"

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import re
 import socket
 from collections.abc import Mapping, Sequence
 
@@ -12,6 +14,7 @@ from tests.scheduler.loopback_servers import (
     LOOPBACK,
     OK,
     LoopClock,
+    dripping,
     endless,
     loopback_guard,
     serving,
@@ -235,7 +238,7 @@ class TestADestinationThatChecksMayNotReach:
 class TestAnAnswer:
     @pytest.mark.parametrize("status", [200, 201, 299, 301, 304, 404, 500, 599])
     async def test_is_a_success_when_its_status_is_the_expected_one(self, status: int) -> None:
-        result = await check(answer(f"{status} Whatever"), expected_status_code=status)
+        result = await check(answer(f"{status} Whatever", b"a body"), expected_status_code=status)
         assert result == CheckResult(
             reason=None, status_code=status, message=None, output=None, timings=result.timings
         )
@@ -262,12 +265,13 @@ class TestAnAnswer:
             204,
         )
 
-    async def test_may_be_a_switch_of_protocols(self) -> None:
+    async def test_may_be_a_switch_of_protocols(self, caplog: pytest.LogCaptureFixture) -> None:
         switch = (
             b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81\0"
         )
         assert outcome(await check(switch, expected_status_code=101)) == (None, 101)
         assert outcome(await check(switch)) == ("status", 101)
+        assert caplog.records == []
 
     async def test_may_offer_another_protocol(self) -> None:
         offer = answer("200 OK", b"ok", b"Upgrade: h2,h2c", b"Connection: Upgrade, close")
@@ -278,8 +282,12 @@ class TestAnAnswer:
         assert outcome(await check(promise, method="HEAD")) == (None, 200)
         chunked = HEAD_OK + b"Transfer-Encoding: chunked\r\n\r\n"
         assert outcome(await check(chunked, method="HEAD")) == (None, 200)
+        result = await check(answer("500 No", b"sent all the same"), method="HEAD")
+        assert (result.reason, result.output) == ("status", None)
 
-    @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
+    @pytest.mark.parametrize(
+        "status", ["101 Switching Protocols", "204 No Content", "304 Not Modified"]
+    )
     async def test_without_a_body_by_its_status_is_over_with_its_head(self, status: str) -> None:
         clock = LoopClock()
         promise = f"HTTP/1.1 {status}\r\nContent-Length: 5\r\n\r\n".encode()
@@ -370,6 +378,10 @@ class TestTheOutput:
     async def test_shows_headers_that_are_not_secret(self) -> None:
         assert await self.kept(b"<hunter2>", **{"X-Pet": "hunter2"}) == "<hunter2>"
 
+    async def test_masks_a_secret_as_a_whole_before_its_parts(self) -> None:
+        secret = "abcdefgh1234 xyz"
+        assert await self.kept(secret.encode(), Authorization=secret) == "********"
+
     async def test_masks_a_secret_that_its_end_would_cut(self) -> None:
         kept = await self.kept(b"a" * 4090 + b"hunter2 hunter2", Authorization="hunter2")
         assert kept == "a" * 4090 + "********"
@@ -389,6 +401,10 @@ class TestAnAnswerThatIsTooLarge:
         assert outcome(result) == ("too_large", 200)
         assert "100000 bytes" in (result.message or "")
         assert result.output == "a" * 4096
+
+    async def test_shows_no_more_than_the_limit(self) -> None:
+        result = await check(answer("200 OK", b"a" * 100), settings={"max_body_bytes": 10})
+        assert (result.reason, result.output) == ("too_large", "a" * 10)
 
     @pytest.mark.parametrize(
         ("head", "forever"),
@@ -419,7 +435,18 @@ class TestAnAnswerThatIsTooLarge:
         ids=["lines", "long lines", "value", "name", "status text", "interim", "early hints"],
     )
     async def test_never_gets_past_its_head(self, begun: bytes, forever: bytes) -> None:
-        assert outcome(await check(endless(begun, forever))) == ("too_large", None)
+        result = await check(endless(begun, forever))
+        assert outcome(result) == ("too_large", None)
+        assert re.search("head is larger|header lines", result.message or "")
+
+    async def test_is_not_one_with_many_lines_in_several_heads_and_trailers(self) -> None:
+        lines = b"".join(b"X-%d: y\r\n" % number for number in range(150))
+        parts = [
+            b"HTTP/1.1 103 Early Hints\r\n" + lines,
+            HEAD_OK + b"Transfer-Encoding: chunked\r\n" + lines,
+            b"0\r\n" + lines,
+        ]
+        assert outcome(await check(b"\r\n".join([*parts, b""]))) == (None, 200)
 
     async def test_has_too_many_header_lines_or_too_long_ones(self) -> None:
         lines = [b"X-%d: y" % number for number in range(199)]
@@ -429,10 +456,13 @@ class TestAnAnswerThatIsTooLarge:
         assert outcome(await check(answer("200 OK", b"", long))) == ("too_large", None)
 
     @pytest.mark.parametrize("rest", [b"a" * 4096, b"1000\r\nbroken"])
-    async def test_is_a_wrong_status_first_of_all(self, rest: bytes) -> None:
+    async def test_is_a_wrong_status_first_of_all_and_then_hardly_read(self, rest: bytes) -> None:
         head = b"HTTP/1.1 502 Bad\r\nContent-Length: 5000000000\r\n\r\n"
-        result = await check(endless(head, rest), settings=self.limits)
+        much = asyncio.Event()
+        flood = dripping(head, rest, then=much.set, drops=20_000)
+        result = await check(flood, settings={"max_body_bytes": 100_000_000})
         assert outcome(result) == ("status", 502)
+        assert not much.is_set()
 
 
 class TestSomethingThatIsNotAnAnswer:
@@ -504,6 +534,21 @@ class TestAHostThatCannotBeReached:
         assert "connection refused" in (result.message or "")
         assert result.timings.dns_ms is not None
         assert result.timings.connect_ms is None
+
+    async def test_fails_by_connect_when_it_is_gone_before_the_connection_is_used(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connected: list[socket.socket] = []
+
+        async def gone(*_: object, sock: socket.socket) -> None:
+            connected.append(sock)
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", gone)
+        async with serving() as server, checking() as checker:
+            result = await checker.check(request(server.url()))
+        assert outcome(result) == ("connect", None)
+        assert [sock.fileno() for sock in connected] == [-1]
 
     async def test_is_tried_at_its_next_address(self) -> None:
         guard = loopback_guard(addresses=["127.0.0.2", "::1", "127.0.0.1"])

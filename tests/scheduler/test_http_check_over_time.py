@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -153,6 +153,19 @@ class TestATimeout:
         assert result.message == "not complete within 30 s: the TLS session was being negotiated"
         assert result.timings.connect_ms is not None
 
+    async def test_is_the_only_limit_of_a_tls_handshake(self, clock: LoopClock) -> None:
+        async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readexactly(5)
+            for _ in range(10):
+                clock.advance(31)
+                await asyncio.sleep(0)
+            await reader.read()
+
+        async with serving(stall, listens=False) as server, checking() as checker:
+            url = server.url().replace("http:", "https:")
+            result = await checker.check(request(url, timeout=300))
+        assert outcome(result) == ("timeout", None)
+
     async def test_leaves_a_wrong_status_the_reason(self, clock: LoopClock) -> None:
         wrong = b"HTTP/1.1 502 Bad\r\nContent-Length: 9\r\n\r\nhalf"
         result = await check(silent(lambda: clock.advance(31), after=wrong))
@@ -193,12 +206,23 @@ class TestAConnection:
             await checker.check(request(server.url()))
             await hung_up.wait()
 
-    async def test_is_closed_at_once_although_the_server_reads_nothing(self) -> None:
-        async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.transport.pause_reading()  # type: ignore[attr-defined]
-            writer.write(answer("503 No", b"a" * 10))
+    async def test_is_closed_at_once_although_the_server_has_not_read_it_all(self) -> None:
+        checked, body = asyncio.Event(), "x" * 20_000_000  # more than the system's buffers take
+        read: asyncio.Queue[int] = asyncio.Queue()
 
-        result = await check(behave, method="POST", body="x" * 65_536)
+        async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(answer("503 No", b"not now"))
+            await checked.wait()
+            received = 0
+            with suppress(ConnectionError):
+                while part := await reader.read(1_000_000):
+                    received += len(part)
+            read.put_nowait(received)
+
+        async with serving(behave, listens=False) as server, checking() as checker:
+            result = await checker.check(request(server.url(), method="POST", body=body))
+            checked.set()
+            assert await read.get() < len(body)
         assert outcome(result) == ("status", 503)
 
     async def test_is_never_used_again(self) -> None:

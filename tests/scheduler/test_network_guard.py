@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scheduler.network_guard import Blocked, NetworkGuard, ResolutionFailed
@@ -248,6 +248,7 @@ class TestAnAddressThatChecksMayNotReach:
         with pytest.raises(Blocked):
             await guard([answer], allowed=["0.0.0.0/0", "::/0"]).addresses_for("odd.example", 80)
 
+    @settings(deadline=None)
     @given(address=st.ip_addresses())
     @example(address=IPv4Address("192.0.0.171"))
     @example(address=IPv6Address("2001:30::1"))
