@@ -118,6 +118,7 @@ def _moment(instant: int | None) -> datetime | None:
     return None if instant is None else _EPOCH + instant * _SECOND
 
 
+# A schedule must have a tick after this; a constant, so that what is valid does not become invalid.
 _PRESENT = _seconds(datetime(2026, 1, 1, tzinfo=UTC))
 _EARLIEST = _seconds(datetime(2, 1, 1, tzinfo=UTC))
 _LATEST = _seconds(datetime(9999, 1, 1, tzinfo=UTC))

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from cronsim import CronSim, CronSimError
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from domain.errors import InvalidField
 from domain.schedule import parse_schedule
@@ -234,3 +236,35 @@ def start(difference: Difference) -> datetime:
 
 def shown(tick: datetime) -> str:
     return tick.astimezone(UTC).strftime("%m-%d %H:%M:%S").removesuffix(":00")
+
+
+NEARLY_RIGHT = st.from_regex(
+    r"(\*|[0-9]{1,2}|sun|fri|jan|dec)?(-([0-9]{1,2}|sun|fri|jan|dec))?(/[0-9]{1,2})?(#[0-9])?",
+    fullmatch=True,
+)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 5), st.lists(NEARLY_RIGHT, min_size=1, max_size=2))
+def test_cronsim_and_the_grammar_allow_the_same_fields(index: int, items: list[str]) -> None:
+    """Of L and of lists that mix # with plain days they think differently: see above."""
+    assume(len({"#" in item for item in items}) == 1)
+    fields = ["*"] * 6
+    fields[index] = ",".join(items)
+    assert is_allowed_by_us(" ".join(fields)) == is_allowed_by_cronsim(" ".join(fields))
+
+
+def is_allowed_by_us(expression: str) -> bool:
+    try:
+        parse_schedule(expression)
+    except InvalidField:
+        return False
+    return True
+
+
+def is_allowed_by_cronsim(expression: str) -> bool:
+    try:
+        CronSim(expression, datetime(2026, 1, 1, tzinfo=UTC))
+    except CronSimError:
+        return False
+    return True

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,7 +19,8 @@ JUST_BEFORE = NEW_YEAR - timedelta(seconds=1)
 
 def days_of(expression: str, count: int) -> list[str]:
     """The dates of the first ticks from New Year on, as month-day."""
-    schedule, moment, days = parse_schedule(expression), JUST_BEFORE, []
+    schedule, moment = parse_schedule(expression), JUST_BEFORE
+    days: list[str] = []
     while len(days) < count:
         tick = schedule.next_after(moment)
         assert tick is not None
@@ -249,60 +248,3 @@ class TestRefusals:
             assert refused.field == "schedule"  # noqa: PT017 - most texts are refused, not all
         else:
             assert schedule.next_after(NEW_YEAR) is not None
-
-
-class TestWork:
-    @pytest.mark.parametrize(
-        "expression",
-        [
-            ",".join(["0-59"] * 24) + " * * * *",
-            "0 0 " + ",".join(["1-31"] * 24) + " * *",
-            "* * * * " + ",".join(["1#1", "L2", "3#5", "7#4"] * 7),
-            ",".join(str(n) for n in range(20, 59)) + " * * * *",
-            "* * * * " + "9" * 110,
-            "0 0 29 2 */7",
-            "0 0 * 2 1#5",
-        ],
-    )
-    def test_no_expression_makes_much_work(self, expression: str) -> None:
-        assert len(expression) <= 128
-        read_expression.cache_clear()
-
-        def read_and_search() -> None:
-            with suppress(InvalidField):
-                parse_schedule(expression).next_after(NEW_YEAR)
-
-        # A call takes a fraction of a microsecond to a few: far inside 50 ms.
-        assert calls_of(read_and_search) < 20_000
-
-    def test_counting_the_ticks_of_a_downtime_does_not_visit_them(self) -> None:
-        every_second = parse_schedule("* * * * * *", "America/New_York")
-        month = timedelta(days=31)
-        counted: list[int] = []
-        calls = calls_of(
-            lambda: counted.append(every_second.count_between(NEW_YEAR, NEW_YEAR + month))
-        )
-        assert counted == [31 * 86_400]
-        assert calls < 1_000
-
-    def test_jobs_that_share_a_schedule_share_the_search_for_its_ticks(self) -> None:
-        parse_schedule("*/7 * * * *").next_after(NEW_YEAR)
-        shared = parse_schedule("*/7 * * * *")
-        assert calls_of(lambda: shared.next_after(NEW_YEAR)) < 10
-
-
-def calls_of(work: Callable[[], None]) -> int:
-    """How many function calls, of Python and of C, some work makes."""
-    calls = 0
-
-    def count(_frame: object, event: str, _arg: object) -> None:
-        nonlocal calls
-        calls += event in {"call", "c_call"}
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        work()
-    finally:
-        sys.setprofile(before)
-    return calls
