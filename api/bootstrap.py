@@ -59,7 +59,7 @@ def open_core(
     data_directory = DataDirectory(settings.data_dir)
     data_directory.ensure()
     secret_key = (
-        data_directory.secret_key()
+        data_directory.secret_key(is_new=not settings.sqlite_path.exists())
         if settings.secret_key is None
         else settings.secret_key.get_secret_value()
     )

@@ -13,7 +13,7 @@ import click
 
 from api.bootstrap import VERSION, Core, open_core
 from api.commands import api_keys as key_commands
-from api.data_directory import DataDirectoryError
+from api.data_directory import DataDirectoryError, only_here
 from api.logs import configure_logging
 from api.rest.openapi import document
 from api.serve import serve as serve_until_stopped
@@ -100,10 +100,13 @@ def serve(**flags: str | None) -> None:
 
 @main.command()
 def migrate() -> None:
-    """Bring the database's schema up to date."""
+    """Bring the database's schema up to date. No service may be running on it."""
     with _one_line_errors():
         settings = load_settings()
-        with open_core(settings, migrate=True):
+        with (
+            only_here(settings.data_dir, settings.sqlite_path.parent),
+            open_core(settings, migrate=True),
+        ):
             click.echo(f"{settings.database_url} is up to date")
 
 

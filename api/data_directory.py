@@ -17,7 +17,7 @@ import secrets
 import shlex
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from errno import EACCES, EAGAIN
 from pathlib import Path
 from typing import Final
@@ -44,6 +44,20 @@ class DataDirectoryInUse(DataDirectoryError):
             " stop that one first, or choose another CRONPULSE_DATA_DIR"
         )
         self.pid = pid
+
+
+@contextmanager
+def only_here(*paths: Path) -> Iterator[None]:
+    """Be the only process that works in these directories, until the block ends; makes them.
+
+    Raises :class:`DataDirectoryInUse`.
+    """
+    with ExitStack() as locks:
+        for path in sorted({path.resolve() for path in paths}):
+            directory = DataDirectory(path)
+            directory.ensure()
+            locks.enter_context(directory.lock())
+        yield
 
 
 class DataDirectory:
@@ -85,15 +99,21 @@ class DataDirectory:
         finally:
             os.close(file)
 
-    def secret_key(self) -> str:
+    def secret_key(self, *, is_new: bool = True) -> str:
         """The key in ``secret.key``: 64 hexadecimal digits, made on the first call ever.
 
         A key file that is damaged is refused, not replaced: what was encrypted with the right one
-        would be lost.
+        would be lost. So is one that is missing where the database ``is_new`` no more.
         """
         path = self.path / "secret.key"
         with _told(path):
             if not path.exists():
+                if not is_new:
+                    raise DataDirectoryError(
+                        f"{path} is missing, and there is a database that was made with a key:"
+                        " restore it from a backup, or set CRONPULSE_SECRET_KEY if that was used."
+                        " With any other key, stored secrets and API keys are lost"
+                    )
                 self._make_key(path)
             return _read_key(path)
 

@@ -102,7 +102,7 @@ class Metrics:
         )
         self.checks_in_flight = self._gauge("checks_in_flight", "Checks that are being made.")
         self.dispatch_queue_depth = self._gauge(
-            "dispatch_queue_depth", "Executions handed out that no worker has begun."
+            "dispatch_queue_depth", "Messages with executions that no worker has taken."
         )
 
     def _schedules(self) -> None:

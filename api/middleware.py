@@ -99,7 +99,7 @@ class _Answer:
             self.started = True
             self.status = message["status"]
             request_id = (b"x-request-id", self._scope[REQUEST_ID].encode())
-            headers = [*message["headers"], request_id, _NO_SNIFFING]
+            headers = [*message.get("headers", ()), request_id, _NO_SNIFFING]
             message = {**message, "headers": headers}
         elif self._without_body and message["type"] == "http.response.body":
             message = {**message, "body": b""}

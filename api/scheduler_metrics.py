@@ -32,6 +32,10 @@ class CountingObserver(Observer):
             status=status, reason=reason, seconds=max(0.0, took.total_seconds())
         )
 
+    def check_abandoned(self) -> None:
+        """Count it as failed; how long it took nobody knows."""
+        self._metrics.observe_check(status="failed", reason="abandoned", seconds=None)
+
     def heartbeat_missed(self) -> None:
         """Count the miss."""
         self._metrics.heartbeats_missed_total.inc()

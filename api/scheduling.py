@@ -42,6 +42,7 @@ class Scheduling:
 
     core: Core
     broker: InProcessBroker
+    runner: CheckRunner
 
     def queue_depth(self) -> int:
         """How many messages wait for a worker."""
@@ -51,6 +52,13 @@ class Scheduling:
         """How long the tick that waits the longest has been due; zero if none is."""
         tick = await self.core.database.read(due_ticks.next_tick)
         return max(timedelta(), self.core.service.now() - tick) if tick else timedelta()
+
+    async def wind_down(self) -> None:
+        """Begin no more checks, and give those that run the time they have to end.
+
+        The end of the block does so by itself; called before, other things can end meanwhile.
+        """
+        await self.runner.stop(grace=STOP_GRACE)
 
 
 @asynccontextmanager
@@ -74,13 +82,15 @@ async def scheduling(
     broker = InProcessBroker()
     dispatcher = Dispatcher(actors.declare(broker, runner, loop), pause=asyncio.sleep)
     worker = start_worker(broker, threads=actors.WORKER_THREADS)
-    recovery = Recovery(core.log, dispatcher, now=service.now, new_id=service.new_id)
+    recovery = Recovery(
+        core.log, dispatcher, now=service.now, new_id=service.new_id, observer=observer
+    )
     await recovery.after_start()
     tasks = [
         asyncio.create_task(coroutine) for coroutine in _loops(core, dispatcher, recovery, observer)
     ]
     try:
-        yield Scheduling(core=core, broker=broker)
+        yield Scheduling(core=core, broker=broker, runner=runner)
     finally:
         for task in tasks:
             task.cancel()

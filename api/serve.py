@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -18,7 +18,7 @@ from api.app import create_app
 from api.auth import KeyUsage
 from api.bootstrap import VERSION, Core, http_checker, open_core
 from api.commands import api_keys as key_commands
-from api.data_directory import DataDirectory
+from api.data_directory import only_here
 from api.health import Check, Readiness
 from api.http_protocol import HttpProtocol
 from api.listening import address_of, listening
@@ -54,7 +54,7 @@ async def serve(settings: Settings, *, show: Show) -> None:
     """
     metrics = Metrics()
     with (
-        _only_here(settings),
+        only_here(settings.data_dir, settings.sqlite_path.parent),
         listening(settings) as listener,
         open_core(
             settings,
@@ -63,6 +63,7 @@ async def serve(settings: Settings, *, show: Show) -> None:
             on_transaction=metrics.append_seconds.observe,
         ) as core,
     ):
+        metrics.log_position.set(core.store.head().position)
         observer = CountingObserver(metrics)
         checker = http_checker(settings)
         try:
@@ -85,18 +86,6 @@ async def serve(settings: Settings, *, show: Show) -> None:
                 )
         finally:
             await checker.aclose()
-
-
-@contextmanager
-def _only_here(settings: Settings) -> Iterator[None]:
-    """Be the only one that serves from the data directory, and from where the database lies."""
-    with ExitStack() as locks:
-        paths = (settings.data_dir, settings.sqlite_path.parent)
-        for path in sorted({path.resolve() for path in paths}):
-            directory = DataDirectory(path)
-            directory.ensure()
-            locks.enter_context(directory.lock())
-        yield
 
 
 async def _answer(

@@ -243,7 +243,7 @@ def _after_new_terms(heartbeat: Heartbeat, terms: Terms, *, at: datetime) -> Hea
         outage=heartbeat.outage and goes_on,
         window=None,
         open_starts=tuple(
-            _awaited(start, window_of_start(terms, max(at, start.started_at)), terms)
+            _awaited(start, window_of_start(terms, at), terms)
             if goes_on and start.deadline is not None
             else _awaited(start, None, terms)
             for start in heartbeat.open_starts

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Table, create_engine, delete, select
 from sqlalchemy.pool import StaticPool
 
+from eventstore import reading
 from eventstore.database import Database
 from eventstore.store import EventStore
 from projections.projection import metadata
@@ -59,8 +60,10 @@ def check(database: Database, store: EventStore, runner: Runner) -> list[Differe
     engine = create_engine("sqlite://", poolclass=StaticPool)
     try:
         with database.snapshot() as live, engine.begin() as scratch:
+            until = reading.head(
+                live
+            ).position  # the first statement: the snapshot is of this moment
             metadata.create_all(scratch)
-            until = store.head().position
             going = {erasure.subject for erasure in store.unfinished_erasures()}
             replay(scratch, store, runner, until=until)
             return [

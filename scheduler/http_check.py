@@ -118,7 +118,7 @@ class HttpChecker:
         guard: NetworkGuard,
         *,
         user_agent: str,
-        calls_per_host: int = 32,
+        calls_per_host: int = 100,
         max_body_bytes: int = 1_048_576,
         clock: Callable[[], float] = time.perf_counter,
         tls: ssl.SSLContext | None = None,

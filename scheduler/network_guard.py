@@ -13,22 +13,17 @@ that come into use later are denied until somebody looks at them.
 
 from __future__ import annotations
 
-import asyncio
 import re
-import socket
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from scheduler.system_resolver import system_resolver
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Host name and port to the textual addresses of the host; raises OSError where it has none."""
-
-LOOKUPS_AT_ONCE = 32
-"""Threads for name lookups. They have a pool of their own so that slow name servers, which anybody
-can set up, hold up other lookups at worst and nothing else of the process."""
 
 
 class Blocked(Exception):
@@ -95,7 +90,7 @@ class NetworkGuard:
         resolve: Resolve | None = None,
     ) -> None:
         self._allowed = tuple(allowed_networks)
-        self._resolve = resolve or _system_resolver()
+        self._resolve = resolve or system_resolver()
 
     async def addresses_for(self, host: str, port: int) -> Sequence[Address]:
         """Return the addresses of ``host``, looked up once and all of them vetted, in order.
@@ -182,15 +177,3 @@ def _is_public(address: Address) -> bool:
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _DENIED_IPV4)
     return address in _GLOBAL_UNICAST and not any(address in network for network in _DENIED_IPV6)
-
-
-def _system_resolver() -> Resolve:
-    threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="cronpulse-dns")
-
-    async def resolve(host: str, port: int) -> Sequence[str]:
-        found = await asyncio.get_running_loop().run_in_executor(
-            threads, socket.getaddrinfo, host.encode("ascii"), port, 0, socket.SOCK_STREAM
-        )
-        return [str(address[0]) for *_, address in found]
-
-    return resolve

@@ -20,6 +20,9 @@ class Observer:
     def check_ended(self, status: str, reason: str | None, took: timedelta) -> None:
         """A call that was begun is over, recorded or not."""
 
+    def check_abandoned(self) -> None:
+        """A call that a crash cut off was given up."""
+
     def heartbeat_missed(self) -> None:
         """A miss was recorded."""
 

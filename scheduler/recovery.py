@@ -16,6 +16,7 @@ from eventstore.transact import EventLog
 from projections import checks_in_flight, jobs
 from projections.checks_in_flight import CheckInFlight
 from scheduler.dispatch import Dispatcher
+from scheduler.observer import SILENT, Observer
 from scheduler.recording import record, system_context
 
 BATCH: Final = 500
@@ -37,11 +38,13 @@ class Recovery:
         *,
         now: Callable[[], datetime],
         new_id: Callable[[], str],
+        observer: Observer = SILENT,
     ) -> None:
         self._log = log
         self._dispatcher = dispatcher
         self._now = now
         self._new_id = new_id
+        self._observer = observer
 
     async def after_start(self) -> None:
         """Everything unfinished is nobody's, because the only process that worked is new."""
@@ -85,7 +88,7 @@ class Recovery:
 
     async def _abandon(self, check: CheckInFlight) -> None:
         at = self._now()
-        await record(
+        recorded = await record(
             self._log,
             execution.stream(check.execution_id),
             execution.abandon(check.state(), message=ABANDONED, at=at),
@@ -100,3 +103,5 @@ class Recovery:
                 causation_id=check.cause,
             ),
         )
+        if recorded:
+            self._observer.check_abandoned()

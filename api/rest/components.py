@@ -146,7 +146,7 @@ _PARAMETERS: Final[Spec] = {
     "After": _query(
         "after",
         "Only what comes after a place in the list: a cursor from the `Link` header of a page.",
-        {"type": "string", "minLength": 1, "maxLength": 200, "format": "cursor"},
+        {"type": "string", "minLength": 1, "maxLength": 200},
     ),
     "Status": _query(
         "status",

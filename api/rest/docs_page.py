@@ -56,7 +56,8 @@ async def part(request: Request) -> Response:
     if name not in _FILES:
         return error_response(404, "not found")
     folder, media_type = _FILES[name]
-    return FileResponse(folder / name, media_type=media_type)
+    headers = {"cache-control": "max-age=3600"}
+    return FileResponse(folder / name, headers=headers, media_type=media_type)
 
 
 ROUTES: Final = (

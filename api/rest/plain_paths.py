@@ -11,8 +11,6 @@ from typing import Final
 from api.rest import components
 from api.rest.components import Spec
 
-TAGS: Final = ("Pings", "Health")
-
 _PING: Final = (
     "Needs no API key: the id of the job is the key. Nothing that is sent beside it is refused; "
     "what is too long is cut. The answer comes once the ping is durable."

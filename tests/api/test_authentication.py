@@ -67,7 +67,7 @@ class TestRefused:
     async def test_what_can_not_be_a_key_is_refused_without_a_look_up(
         self, api: Api, look_ups: LookUps, sent: str
     ) -> None:
-        headers = {"X-API-Key": sent.encode("latin-1")}
+        headers = {b"X-API-Key": sent.encode("latin-1")}
         answer = await api.client.get("/api/v1/projects", headers=headers)
         assert (answer.status_code, answer.json()) == (401, {"error": INVALID})
         assert answer.headers["www-authenticate"] == CHALLENGE

@@ -371,3 +371,10 @@ class TestTheSecretKey:
         key_file(directory).symlink_to("nowhere")
         with pytest.raises(DataDirectoryError, match="No such file or directory"):
             directory.secret_key()
+
+
+def test_a_missing_key_is_not_replaced_where_a_database_was_made_with_it(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path)
+    with pytest.raises(DataDirectoryError, match="is missing"):
+        directory.secret_key(is_new=False)
+    assert not (tmp_path / "secret.key").exists()

@@ -79,7 +79,7 @@ class TestWrap:
         monkeypatch.setattr(cronpulse.monitor, "Monitor", partial(Monitor, base_url=served.url))
         original = sys.exit
         yield
-        sys.exit = original  # type: ignore[assignment]
+        sys.exit = original
 
     async def wrapped(self, job_id: str, job: Callable[[], Awaitable[None]]) -> int | str | None:
         """Run the job as its user would; returns what the process would exit with."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from io import StringIO
 from typing import Any
 
@@ -15,8 +16,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import queries
+from api.app import create_app
 from api.commands import projects
 from api.errors import MESSAGE_MAX_LENGTH, REFUSALS, STATUS, error_body
+from api.health import Readiness
 from api.logs import configure_logging
 from api.metrics import Metrics
 from api.middleware import NOBODY_ANSWERED, Requests
@@ -24,6 +27,8 @@ from domain.errors import InvalidField
 from eventstore.store import StoreUnavailable, SubjectSealed, VersionConflict
 from tests.api.asking import PROJECT, Api
 from tests.api.published import operations
+from tests.api.serving import serving
+from tests.shapes import Shape
 
 
 async def refuse_to_work(*_: object, **__: object) -> None:
@@ -51,7 +56,7 @@ class TestIds:
 
     @pytest.mark.parametrize("sent", ["", "x" * 129, "a b", "a\tb", "id;drop", "é"])
     async def test_any_other_is_replaced(self, api: Api, sent: str) -> None:
-        headers = {"X-Request-Id": sent.encode("latin-1")}
+        headers = {b"X-Request-Id": sent.encode("latin-1")}
         answer = await api.client.get("/healthz", headers=headers)
         assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
 
@@ -343,6 +348,24 @@ class TestUnhappyEnds:
 
         await Requests(app, Metrics())(websocket, nothing_to_receive, send)
         assert seen == [scope(type="websocket")]
+
+
+async def test_the_applications_life_has_a_beginning_and_an_end(shape: Shape) -> None:
+    lived: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        lived.append("began")
+        yield
+        lived.append("ended")
+
+    async def readiness() -> Readiness:
+        return Readiness(checks=())
+
+    app = create_app(shape.service, metrics=Metrics(), readiness=readiness, lifespan=lifespan)
+    with serving(app):
+        assert lived == ["began"]
+    assert lived == ["began", "ended"]
 
 
 async def test_answers_are_not_for_caches_nor_for_guessing_at_their_type(api: Api) -> None:

@@ -256,6 +256,13 @@ class TestRuns:
         given = HEARTBEAT.given(created(), ping("start", "01:02"))
         assert found(given, "23:59") == (missed("01:00", "01:10", started="01:02"),)
 
+    def test_a_first_ping_that_starts_a_run_arms_the_watch_like_any_other(self) -> None:
+        given = HEARTBEAT.given(created(), ping("start", "01:20"))
+        assert found(given, "23:59") == (
+            missed("02:00", "02:05"),
+            missed("02:00", "02:10", started="01:20", number=1),
+        )
+
     def test_a_run_that_was_started_outside_all_windows_is_for_the_next_one(self) -> None:
         given = HEARTBEAT.given(created(), ping("start", "01:20"), ping("beat", "02:00"))
         assert found(given, "02:11") == (missed("02:00", "02:10", started="01:20"),)
@@ -290,6 +297,39 @@ class TestRuns:
         job = created(schedule="*/5 * * * *")
         given = HEARTBEAT.given(job, ping("beat", "00:01"), ping("start", "00:08"))
         assert found(given, "23:59") == (missed("00:05", "00:15", started="00:08"),)
+
+    def test_a_run_at_the_very_end_of_the_oldest_window_is_still_for_that(self) -> None:
+        job = created(schedule="*/5 * * * *")
+        given = HEARTBEAT.given(job, ping("beat", "00:01"), ping("start", "00:10"))
+        assert found(given, "23:59") == (missed("00:05", "00:15", started="00:10"),)
+
+    def test_a_second_run_is_for_the_oldest_window_that_it_was_started_in(self) -> None:
+        job = created(schedule="* * * * *")
+        given = HEARTBEAT.given(
+            job, ping("beat", "00:00"), ping("start", "00:01"), ping("start", "00:06:30")
+        )
+        assert [start.tick for start in given.state.open_starts] == [at("00:01"), at("00:02")]
+
+    @pytest.mark.parametrize(
+        ("clock", "tick"),
+        [
+            ("02:04:59", "02:00"),
+            ("02:05", "02:10"),
+            ("02:07", "02:10"),
+            ("02:27", "02:20"),
+            ("02:30", "02:40"),
+            ("02:45", "02:40"),
+            ("02:47", "02:40"),
+            ("02:48", "03:00"),
+        ],
+    )
+    def test_in_an_outage_a_run_is_for_the_last_window_that_is_open_or_else_the_next(
+        self, clock: str, tick: str
+    ) -> None:
+        job = created(schedule="0,10,20,40 * * * *", heartbeat_tolerance=7)
+        outage = missed("00:20", "00:27")
+        given = HEARTBEAT.given(job, ping("beat", "00:11"), outage, ping("start", clock))
+        assert [start.tick for start in given.state.open_starts] == [at(tick)]
 
     def test_a_run_in_a_satisfied_window_is_for_the_last_one_that_is_open(self) -> None:
         job = created(schedule="*/5 * * * *")
@@ -449,6 +489,16 @@ class TestPauses:
             ping("beat", "02:00"),
         )
         assert found(given, "02:59") == ()
+
+    def test_a_run_that_was_started_in_a_pause_holds_no_window_open(self) -> None:
+        given = HEARTBEAT.given(
+            created(),
+            ping("beat", "00:30"),
+            paused("00:40"),
+            ping("start", "00:58"),
+            resumed("00:59"),
+        )
+        assert found(given, "23:59") == (missed("01:00", "01:05"),)
 
     def test_a_finish_in_a_pause_ends_its_run(self) -> None:
         given = HEARTBEAT.given(

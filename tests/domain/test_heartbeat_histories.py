@@ -32,7 +32,7 @@ from tests.domain.heartbeat_oracle import (
     missed_in,
 )
 
-EXAMPLES = 200
+EXAMPLES = 150
 DAY = 86_400
 BEGIN = 20_000 * DAY
 INSTANT = timedelta(microseconds=1)

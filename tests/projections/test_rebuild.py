@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import tempfile
 from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -309,4 +310,19 @@ async def test_runs_that_were_recorded_in_another_order_than_they_began_are_pair
     await ping(shape, job_id, "start")
     shape.clock.moment = began + timedelta(seconds=10)
     await ping(shape, job_id, "success")
+    assert shape.differences() == []
+
+
+async def test_what_is_appended_during_a_check_is_no_difference(
+    shape: Shape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = await a_short_history(shape)
+    replay = rebuild.replay
+
+    def append_meanwhile(*given: Any, **named: Any) -> None:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, ping(shape, job_id)).result()
+        replay(*given, **named)
+
+    monkeypatch.setattr(rebuild, "replay", append_meanwhile)
     assert shape.differences() == []
