@@ -24,8 +24,9 @@ from domain.execution import (
     CheckSucceeded,
     RunRequested,
 )
-from domain.heartbeat import HeartbeatMissed, PingReceived
+from domain.heartbeat import HeartbeatMissed
 from domain.job import JobCreated, JobDeleted, JobPaused, JobResumed, JobUpdated
+from domain.pings import PingReceived
 from domain.project import ProjectCreated, ProjectDeleted, ProjectUpdated
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]

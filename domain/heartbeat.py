@@ -32,37 +32,17 @@ from domain.heartbeat_windows import (
     window_opening_after,
 )
 from domain.job import JobCreated, JobPaused, JobResumed, JobUpdated
-from domain.pings import (
-    CLIENT_MAX_LENGTH,
-    MAX_OPEN_STARTS,
-    MESSAGE_MAX_LENGTH,
-    OUTPUT_MAX_BYTES,
-    RUN_ID_MAX_LENGTH,
-    OpenStart,
-    Pairing,
-    PingKind,
-    PingReceived,
-    pair,
-)
+from domain.pings import OpenStart, PingKind, PingReceived, pair
 
 __all__ = [
-    "CLIENT_MAX_LENGTH",
     "INITIAL",
-    "MAX_OPEN_STARTS",
-    "MESSAGE_MAX_LENGTH",
-    "OUTPUT_MAX_BYTES",
-    "RUN_ID_MAX_LENGTH",
     "Heartbeat",
     "HeartbeatEvent",
     "HeartbeatMissed",
-    "Miss",
-    "OpenStart",
-    "Pairing",
     "PingKind",
     "PingReceived",
     "evolve",
     "misses",
-    "pair",
     "stream",
 ]
 

@@ -48,7 +48,7 @@ def system_resolver() -> Callable[[str, int], Awaitable[Sequence[str]]]:
                 loop.call_soon_threadsafe(tell, answer)
 
         try:
-            Thread(target=look_up, name="cronpulse-dns", daemon=False).start()
+            Thread(target=look_up, name="cronpulse-dns", daemon=True).start()
         except RuntimeError:  # the system has no thread left
             places.release()
             raise
