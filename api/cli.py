@@ -123,7 +123,7 @@ def keys() -> None:
     required=True,
     multiple=True,
     metavar="PERMISSION",
-    help=f"One of {', '.join(PERMISSIONS)}; may be given several times.",
+    help=f"One of {', '.join(PERMISSIONS)}; several with commas, or by giving this several times.",
 )
 @click.option("--account", default=DEFAULT_ACCOUNT, show_default=True, help="Whose key it is.")
 def create_key(name: str, permissions: Sequence[str], account: str) -> None:
@@ -133,11 +133,10 @@ def create_key(name: str, permissions: Sequence[str], account: str) -> None:
     Example:
       cronpulse keys create --name ci --permission read:jobs --permission write:jobs
     """
+    wanted = [each for given in permissions for each in given.split(",")]
     with _opened() as core:
         made = _run(
-            key_commands.create(
-                core.service, _caller(core, account), name=name, permissions=permissions
-            )
+            key_commands.create(core.service, _caller(core, account), name=name, permissions=wanted)
         )
         click.echo(f"{made.key_id}  made; the key is shown only this once:", err=True)
         click.echo(made.key)

@@ -6,8 +6,13 @@ import errno
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from api.settings import InvalidSettings, Settings
+
+
+BACKLOG: Final = 2_048
+"""Connections that may wait to be accepted."""
 
 
 @contextmanager
@@ -24,6 +29,7 @@ def listening(settings: Settings) -> Iterator[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(address)
+            listener.listen(BACKLOG)  # two that start at the same moment may both bind
         except OSError as error:
             raise InvalidSettings([_why_not_bound(settings, error)]) from None
         yield listener

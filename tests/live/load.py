@@ -12,7 +12,7 @@ import json
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -21,6 +21,8 @@ from tests.live.service import PATIENCE
 
 PAUSE: Final = 0.005
 """Seconds between a thread's requests."""
+
+AFTER_NO_ANSWER: Final = 0.05
 
 
 @dataclass
@@ -88,6 +90,7 @@ class User(threading.Thread, ABC):
         except (OSError, http.client.HTTPException):
             self.promises.unanswered += 1
             self._hang_up()
+            self._stopping.wait(AFTER_NO_ANSWER)
             return None
         if answer.status != expected:
             kind = path.split("/")[2]
@@ -120,7 +123,9 @@ class Pinger(User):
         self._numbers = itertools.count()
         self._job_ids = itertools.cycle(job_ids)
         self._ways = itertools.cycle(
-            (method, end) for end in ("", "/start", "/success", "/fail") for method in ("GET", "POST")
+            (method, end)
+            for end in ("", "/start", "/success", "/fail")
+            for method in ("GET", "POST")
         )
 
     def act(self) -> None:
@@ -148,13 +153,13 @@ class Asker(User):
 class Deleter(User):
     """Creates jobs, pings them and deletes them for good."""
 
-    def __init__(self, target: Target, new_job: Callable[[], dict[str, object]]) -> None:
+    def __init__(self, target: Target, job: Mapping[str, object]) -> None:
         super().__init__(target)
-        self._new_job = new_job
+        self._job = job
 
     def act(self) -> None:
         self._stopping.wait(0.1)
-        created = self.send("POST", "/api/v1/jobs", self._new_job(), expected=201)
+        created = self.send("POST", "/api/v1/jobs", self._job, expected=201)
         if created is None:
             return
         for _ in range(5):

@@ -21,6 +21,9 @@ COMMAND: Final = str(Path(sys.executable).with_name("cronpulse"))
 PATIENCE: Final = 60.0
 """Seconds after which a process that neither got ready nor ended, or a wait, counts as stuck."""
 
+SHOWN: Final = 20_000
+"""Characters of standard error that a failed test shows."""
+
 _READY = re.compile(r"is ready at (http://\S+)")
 _KEY = re.compile(r"^\s+(cpk_\S+)$", re.MULTILINE)
 _LAST_LINE: Final = "/docs"
@@ -45,9 +48,11 @@ class LiveService:
     """
 
     def __init__(self, data_dir: Path, **settings: object) -> None:
+        self.data_dir = data_dir
         self.errors = data_dir.with_name(f"{data_dir.name}.stderr")
         self.printed = ""
         self.url = ""
+        self._given_key = settings.get("api_key")
         given = {"port": 0, "allowed_networks": "127.0.0.0/8", **settings}
         with self.errors.open("a") as errors:
             self._process = subprocess.Popen(
@@ -70,6 +75,13 @@ class LiveService:
         traceback: TracebackType | None,
     ) -> None:
         self.kill()
+        if error is not None:
+            self.show_errors()
+
+    @property
+    def was_ready(self) -> bool:
+        """Whether it has said so, as far as is known by now."""
+        return _READY.search(self.printed) is not None
 
     @property
     def pid(self) -> int:
@@ -77,7 +89,9 @@ class LiveService:
 
     @property
     def key(self) -> str:
-        """The API key that it printed."""
+        """The API key that it was given, or that it printed."""
+        if self._given_key is not None:
+            return str(self._given_key)
         found = _KEY.search(self.printed)
         assert found is not None, f"no key was printed:\n{self.printed}"
         return found[1]
@@ -100,6 +114,10 @@ class LiveService:
             raise NotReady(f"exit code {self._process.returncode}\n{self.errors.read_text()}")
         self.url = found[1]
         return self
+
+    def show_errors(self) -> None:
+        """Print the end of what it wrote to standard error, for whoever looks into a failed test."""
+        print(self.errors.read_text()[-SHOWN:], file=sys.stderr)
 
     def kill(self) -> None:
         """``kill -9``; nothing happens to a process that has ended."""
@@ -131,17 +149,21 @@ class LiveService:
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
-    def a_job(self, url: str, schedule: str, *, key: str = "", **fields: object) -> str:
-        """Create a job, in a project of its own; returns its id."""
-        project = self.told("POST", "/api/v1/projects", {"name": "Live", "url": url}, key=key)
-        job = {"name": "Live", "projectId": project["id"], "url": url, "method": "GET"}
-        created = self.told("POST", "/api/v1/jobs", job | {"schedule": schedule} | fields, key=key)
+    def a_project(self) -> str:
+        """Create a project; returns its id."""
+        fields = {"name": "Live", "url": "https://example.com"}
+        return str(self.told("POST", "/api/v1/projects", fields)["id"])
+
+    def a_job(self, url: str, schedule: str, **fields: object) -> str:
+        """Create a job, in a project of its own unless one is named; returns its id."""
+        project_id = fields.get("projectId") or self.a_project()
+        job = {"name": "Live", "projectId": project_id, "url": url, "method": "GET"}
+        created = self.told("POST", "/api/v1/jobs", job | {"schedule": schedule} | fields)
         return str(created["id"])
 
-    def executions(self, job_id: str, *, key: str = "", query: str = "") -> list[dict[str, Any]]:
+    def executions(self, job_id: str) -> list[dict[str, Any]]:
         """The history of a job, oldest first."""
-        found = self.told("GET", f"/api/v1/jobs/{job_id}/executions{query}", key=key)
-        return list(reversed(found))
+        return list(reversed(self.told("GET", f"/api/v1/jobs/{job_id}/executions")))
 
     def _end(self, within: float | None) -> int:
         code = self._process.wait(within)
@@ -151,7 +173,9 @@ class LiveService:
         return code
 
 
-def cronpulse(data_dir: Path, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
+def cronpulse(
+    data_dir: Path, *arguments: str, **settings: object
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, in a process of its own."""
     return subprocess.run(
         [COMMAND, *arguments],
