@@ -10,7 +10,6 @@ from typing import Final
 
 from api.settings import InvalidSettings, Settings
 
-
 BACKLOG: Final = 2_048
 """Connections that may wait to be accepted."""
 

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import IPv6Address
 from typing import Final
-from urllib.parse import urlsplit
 
 from domain.errors import InvalidField
 
@@ -19,6 +18,12 @@ NAME_MAX_LENGTH: Final = 200
 
 Rule = Callable[[str, object], object]
 
+_PATH_CHARACTER = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})"
+_QUERY_CHARACTER = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})"
+_URL = re.compile(  # RFC 3986, appendix A
+    rf"https?://([^/?#]*)(?:/{_PATH_CHARACTER}*)?(?:\?{_QUERY_CHARACTER}*)?(?:#{_QUERY_CHARACTER}*)?",
+    re.ASCII | re.IGNORECASE,
+)
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:@]+))(?::([0-9]{0,5}))?")
 _HOST_NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 _HOST_NAME_MAX_LENGTH = 253
@@ -45,30 +50,33 @@ def name(field: str, value: object) -> str:
 
 
 def http_url(field: str, value: object) -> str:
-    """An absolute http or https URL without a user:password part (RFC 3986, section 3)."""
+    """An absolute http or https URL without a user:password part, in ASCII (RFC 3986)."""
     allowed = f"must be an absolute http or https URL of at most {URL_MAX_LENGTH:,} characters"
     if not isinstance(value, str) or not 0 < len(value) <= URL_MAX_LENGTH:
         raise InvalidField(field, allowed)
     if any(character.isspace() or not character.isprintable() for character in value):
         raise InvalidField(field, f"{allowed}, without spaces and control characters")
+    if not value.isascii():
+        raise InvalidField(
+            field,
+            f"{allowed}, in ASCII: other characters percent-encoded, host names in their xn-- form",
+        )
+    matched = _URL.fullmatch(value)
+    if matched is None:
+        raise InvalidField(field, allowed)
+    authority = matched[1]
+    if "@" in authority:
+        raise InvalidField(field, f"{allowed}, without a user:password part")
     try:
-        parts = urlsplit(value)
-        if "@" in parts.netloc:
-            raise InvalidField(field, f"{allowed}, without a user:password part")
-        if parts.scheme not in {"http", "https"} or "\\" in value:
-            raise InvalidField(field, allowed)
-        _require_host(parts.netloc)
+        _require_host(authority)
     except ValueError:
         raise InvalidField(field, allowed) from None
     return value
 
 
-def _require_host(netloc: str) -> None:
-    """Raise ``ValueError`` unless it is a host that can be connected to, with or without a port.
-
-    ``urlsplit`` alone lets through what no client could resolve, and text around a bracketed address.
-    """
-    matched = _HOST_AND_PORT.fullmatch(netloc)
+def _require_host(authority: str) -> None:
+    """Raise ``ValueError`` unless it is a host that can be connected to, with or without a port."""
+    matched = _HOST_AND_PORT.fullmatch(authority)
     if matched is None:
         raise ValueError("neither a name nor an address")
     ipv6, name, port = matched.groups()
@@ -76,12 +84,8 @@ def _require_host(netloc: str) -> None:
         raise ValueError("no such port")
     if ipv6 is not None:
         IPv6Address(ipv6)
-    elif len(name) > _HOST_NAME_MAX_LENGTH or not _HOST_NAME.fullmatch(_as_ascii(name)):
+    elif len(name) > _HOST_NAME_MAX_LENGTH or not _HOST_NAME.fullmatch(name):
         raise ValueError("not a host name")
-
-
-def _as_ascii(host_name: str) -> str:
-    return host_name if host_name.isascii() else host_name.encode("idna").decode("ascii")
 
 
 def integer(field: str, value: object, *, low: int, high: int) -> int:

@@ -42,8 +42,8 @@ Url = Annotated[
     str,
     Field(
         max_length=URL_MAX_LENGTH,
-        description="An absolute http or https URL, without a user:password part.",
-        json_schema_extra={"format": "uri", "pattern": "^https?://"},
+        description="An absolute http or https URL (RFC 3986), without a user:password part.",
+        json_schema_extra={"format": "uri", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://"},
     ),
 ]
 Schedule = Annotated[

@@ -42,7 +42,7 @@ class TestUrls:
             "http://[::1]/",
             "http://[2001:db8::1]:8080/x",
             "http://[::ffff:10.0.0.1]/",
-            "https://bücher.example/käse",
+            "https://example.com/k%C3%A4se?a=%5Bb%5D",
             "https://xn--bcher-kva.example/",
             "http://my_service.internal/",
             "https://example.com/@user",
@@ -166,6 +166,21 @@ class TestUrls:
     )
     def test_spaces_and_what_can_not_be_printed_are_refused(self, url: str) -> None:
         assert "without spaces and control characters" in refusal(http_url, url)
+
+    @pytest.mark.parametrize(
+        "url", ["https://bücher.example/", "https://example.com/käse", "https://a/?q=\u00e4"]
+    )
+    def test_what_is_not_ascii_is_refused_with_the_way_to_write_it(self, url: str) -> None:
+        assert "percent-encoded" in refusal(http_url, url)
+
+    @pytest.mark.parametrize(
+        "part", ['"', "<", ">", "^", "`", "{", "|", "}", "%", "%2", "%zz", "#"]
+    )
+    def test_what_a_url_may_not_contain_is_refused(self, part: str) -> None:
+        refusal(http_url, f"https://example.com/a#{part}")
+        if part != "#":
+            refusal(http_url, f"https://example.com/{part}")
+            refusal(http_url, f"https://example.com/?{part}")
 
     @pytest.mark.parametrize(
         "url", ["http://good.example\\@evil.example/", "http:\\\\example.com", "http://a/\\b"]
