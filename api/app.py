@@ -34,7 +34,7 @@ def create_app(
     *,
     metrics: Metrics,
     readiness: Callable[[], Awaitable[Readiness]],
-    usage: KeyUsage | None = None,
+    usage: KeyUsage,
     public_url: str | None = None,
     lifespan: Lifespan[FastAPI] | None = None,
 ) -> Requests:
@@ -46,7 +46,7 @@ def create_app(
     """
     edge = Edge(
         service=service,
-        authenticator=Authenticator(service, usage or KeyUsage(service)),
+        authenticator=Authenticator(service, usage),
         pings=PingRecorder(service),
         metrics=metrics,
         public_url=public_url,

@@ -39,24 +39,30 @@ class Requests:
     """
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, new_id: Callable[[], str] = new_request_id
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        *,
+        new_id: Callable[[], str] = new_request_id,
+        stopwatch: Callable[[], float] = perf_counter,
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._new_id = new_id
+        self._stopwatch = stopwatch
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, whatever becomes of it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = perf_counter()
+        began = self._stopwatch()
         scope[REQUEST_ID] = _sent_id(scope) or self._new_id()
         answer = _Answer(scope, send)
         try:
             await self._serve(scope, receive, answer)
         finally:
-            self._account(scope, answer.status, perf_counter() - began)
+            self._account(scope, answer.status, self._stopwatch() - began)
 
     async def _serve(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         try:

@@ -174,6 +174,7 @@ def _engine(path: Path, busy_timeout: float, pragmas: tuple[str, ...], begin: st
             "timeout": busy_timeout,
             "cached_statements": 512,
         },
+        hide_parameters=True,  # a fault that is logged must not show what a statement was given
         poolclass=QueuePool,
         pool_size=4,
         max_overflow=-1,

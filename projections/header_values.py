@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable, Mapping
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from domain.headers import NO_HEADERS, HeaderMark, HeaderSet
 from eventstore.secrets import SecretBox, SecretUnreadable
@@ -18,6 +18,8 @@ from eventstore.tables import secrets
 from projections.rows import chunks
 
 _log = logging.getLogger(__name__)
+
+_SECRETS = select(secrets).where(secrets.c.secret_id.in_(bindparam("secret_ids", expanding=True)))
 
 
 def seal(
@@ -43,7 +45,7 @@ def find(
     ids = [each.secret_id for each in header_sets if each.secret_id is not None]
     found: dict[str, dict[str, str]] = {}
     for chunk in chunks(ids):
-        for row in connection.execute(select(secrets).where(secrets.c.secret_id.in_(chunk))):
+        for row in connection.execute(_SECRETS, {"secret_ids": chunk}):
             sealed = SealedSecret(
                 secret_id=row.secret_id,
                 subject=row.subject,

@@ -1,10 +1,11 @@
-"""The workflow of the documentation, as a user would copy it into a shell."""
+"""The examples of the documentation, as a user would copy them into a shell."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 from domain.headers import MASK
 from tests.api.asking import Api
 from tests.api.serving import Served
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 WORKFLOW = r"""
 # 1. Create a project
@@ -117,13 +120,41 @@ async def test_the_first_line_of_the_documentation_works(
     assert [each["id"] for each in json.loads(await run(line, tools))] == [project_id]
 
 
-async def test_what_the_guide_shows_for_a_secret_is_what_comes_back(
+def examples(page: str) -> str:
+    """All the shell there is on a page of the guide, one after another."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+
+
+async def test_the_guide_to_the_api_works_from_its_first_line_to_its_last(
     api: Api, served: Served, tools: dict[str, str]
 ) -> None:
+    script = examples("rest.md").replace("http://127.0.0.1:8000", served.url)
+    output = await run(script.replace("cpk_your_api_key", str(api.me.key)), tools)
+    read = json.JSONDecoder().raw_decode
+    shown, end = read(output)
+    changed, end = read(output, end)
+    executions, end = read(output, end)
+    assert end == len(output)
+    assert shown["heartbeat"] is True
+    assert changed == shown | {"headers": {"Authorization": MASK, "Accept": "text/plain"}}
+    assert executions == []
+
+
+async def test_the_guide_to_pings_works_from_its_first_line_to_its_last(
+    api: Api, served: Served, tools: dict[str, str], tmp_path: Path
+) -> None:
+    backup = tmp_path / "bin" / "backup.sh"
+    backup.write_text("#!/bin/sh\necho 3 files saved\n")
+    backup.chmod(0o755)
     job_id = await api.me.a_job()
-    change = (
-        f'curl -X PUT {served.url}/api/v1/jobs/{job_id} -H "X-API-Key: {api.me.key}" '
-        '-H "Content-Type: application/json" '
-        """-d '{"headers": {"Authorization": "Bearer token"}}'"""
+    script = (
+        examples("ping.md")
+        .replace("http://127.0.0.1:8000", served.url)
+        .replace("c9f3d1s7a5g2h8j4k6l0q3w5e1", job_id)
+        .replace("/tmp/backup.log", str(tmp_path / "backup.log"))
     )
-    assert json.loads(await run(change, tools))["headers"] == {"Authorization": MASK}
+    assert await run(script, tools) == '{"status": "ok"}' * 3
+    run_of_it, beat = (await api.me.get(f"/jobs/{job_id}/executions")).json()
+    assert (run_of_it["status"], run_of_it["output"]) == ("success", "3 files saved\n")
+    assert (beat["status"], beat["output"]) == ("success", None)

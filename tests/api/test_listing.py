@@ -169,6 +169,22 @@ class TestPortions:
         assert [each["id"] for each in page.json()] == ids[:limit]
         assert ("link" in page.headers) == (limit < 5)
 
+    async def test_a_page_reads_one_item_more_than_it_shows(
+        self, api: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for _ in range(6):
+            await api.me.a_project()
+        read: list[object] = []
+        page = queries.project_page
+
+        async def noted(*args: object, **options: object) -> object:
+            read.append(options["limit"])
+            return await page(*args, **options)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(queries, "project_page", noted)
+        await api.me.get("/projects?limit=4")
+        assert read == [2, 2, 1]
+
     async def test_others_get_their_turn_between_two_portions(
         self, api: Api, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -156,8 +156,16 @@ class TestSize:
         assert len(received) == 3
 
     async def test_a_body_may_be_as_long_as_is_read(self) -> None:
-        receive = parts(b"12345", b"67890")
-        assert await read_body({"headers": []}, receive, longest=10) == b"1234567890"
+        for headers in ([], [(b"content-length", b"10")]):
+            receive = parts(b"12345", b"67890")
+            scope = {"headers": headers}
+            assert await read_body(scope, receive, longest=10) == b"1234567890"
+
+    async def test_a_part_that_says_nothing_of_more_is_the_last(self) -> None:
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b"all"}
+
+        assert await read_body({"headers": []}, receive, longest=3) == b"all"
 
     async def test_a_caller_who_hangs_up_meanwhile_sent_no_body(self) -> None:
         with pytest.raises(ClientDisconnect):

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import queries
 from api.app import create_app
+from api.auth import KeyUsage
 from api.commands import projects
 from api.errors import MESSAGE_MAX_LENGTH, REFUSALS, STATUS, error_body
 from api.health import Readiness
@@ -26,7 +27,6 @@ from api.middleware import NOBODY_ANSWERED, Requests
 from domain.errors import InvalidField
 from eventstore.store import StoreUnavailable, SubjectSealed, VersionConflict
 from tests.api.asking import PROJECT, Api
-from tests.api.published import operations
 from tests.api.serving import serving
 from tests.shapes import Shape
 
@@ -177,76 +177,6 @@ class TestMetrics:
         }
 
 
-class TestPathsAndMethods:
-    @pytest.mark.parametrize(
-        "path",
-        [
-            "/",
-            "/api",
-            "/api/v1",
-            "/api/v1/",
-            "/api/v1/projects/",
-            "/api/v1/Projects",
-            "/api/v1//projects",
-            "/api/v1/jobs/a/b/c",
-            "/api/v1/jobs//run",
-            "/api/v2/jobs",
-            "/api/ping",
-            "/api/ping/",
-            "/api/ping/a/restart",
-            "/docs/",
-            "/docs/secret",
-            "/redoc",
-            "/%ff",
-        ],
-    )
-    async def test_an_unknown_path_is_not_found(self, api: Api, path: str) -> None:
-        answer = await api.me.get(f"http://cron.test{path}")
-        assert (answer.status_code, answer.json()) == (404, {"error": "not found"})
-
-    @pytest.mark.parametrize(
-        ("path", "allowed"),
-        [
-            ("/api/v1/projects", "GET, HEAD, POST"),
-            ("/api/v1/projects/a", "GET, HEAD, PUT, DELETE"),
-            ("/api/v1/jobs", "GET, HEAD, POST"),
-            ("/api/v1/jobs/a", "GET, HEAD, PUT, DELETE"),
-            ("/api/v1/jobs/a/executions", "GET, HEAD"),
-            ("/api/v1/jobs/a/run", "POST"),
-            ("/api/ping/a", "GET, HEAD, POST"),
-            ("/api/complete/a", "GET, HEAD, POST"),
-            ("/healthz", "GET, HEAD"),
-            ("/openapi.json", "GET, HEAD"),
-        ],
-    )
-    async def test_a_wrong_method_is_told_all_right_ones(
-        self, api: Api, path: str, allowed: str
-    ) -> None:
-        for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE"} - set(
-            allowed.split(", ")
-        ):
-            answer = await api.anonymous(method, f"http://cron.test{path}")
-            assert answer.status_code == 405
-            assert answer.headers["allow"] == allowed
-            assert answer.json() == {
-                "error": f"{method} is not allowed here; allowed are {allowed}"
-            }
-
-    @pytest.mark.parametrize(
-        "path", sorted({each.path for each in operations() if each.method == "GET"})
-    )
-    async def test_head_is_get_without_the_body(self, api: Api, path: str) -> None:
-        project_id = await api.me.a_project()
-        job_id = await api.me.a_job(project_id)
-        url = f"http://cron.test{path.format(project_id=project_id, job_id=job_id)}"
-        answers = [await api.me(method, url) for method in ("GET", "HEAD")]
-        assert [answer.status_code for answer in answers] == [200, 200]
-        assert answers[1].content == b""
-        assert answers[1].headers["content-type"] == answers[0].headers["content-type"]
-        if path != "/metrics":
-            assert answers[1].headers["content-length"] == str(len(answers[0].content))
-
-
 class TestErrors:
     async def test_every_refusal_has_a_message_in_the_one_shape(
         self, api: Api, monkeypatch: pytest.MonkeyPatch
@@ -290,17 +220,43 @@ async def nothing_to_receive() -> Message:
     return {"type": "http.disconnect"}
 
 
-class TestUnhappyEnds:
-    """What an application may do that an in-process client can't show."""
+async def ok(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
 
-    async def served(self, app: ASGIApp, metrics: Metrics) -> list[Message]:
+
+class TestWithoutAClient:
+    """What a client would not show, or would make good."""
+
+    async def served(
+        self, app: ASGIApp, metrics: Metrics, *, method: str = "GET", **options: Any
+    ) -> list[Message]:
         sent: list[Message] = []
 
         async def send(message: Message) -> None:
             sent.append(message)
 
-        await Requests(app, metrics)(scope(), nothing_to_receive, send)
+        requests = Requests(app, metrics, **options)
+        await requests(scope(method=method), nothing_to_receive, send)
         return sent
+
+    async def test_to_head_goes_no_body(self) -> None:
+        for method, body in (("GET", b"ok"), ("HEAD", b"")):
+            start, rest = await self.served(ok, Metrics(), method=method)
+            assert start["status"] == 200
+            assert rest == {"type": "http.response.body", "body": body}
+
+    async def test_the_time_that_a_request_took_is_measured_and_logged(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        metrics = Metrics()
+        readings = iter((1_000.0, 1_000.125))
+        with caplog.at_level(logging.INFO, "cronpulse.access"):
+            await self.served(ok, metrics, stopwatch=lambda: next(readings))
+        (line,) = caplog.records
+        assert line.__dict__["ms"] == 125.0
+        text = metrics.render()[0].decode()
+        assert 'request_seconds_sum{method="GET",route="unmatched"} 0.125' in text
 
     def status(self, metrics: Metrics) -> str:
         found = re.findall(r'_requests_total\{.*status="(\d+)"\}', metrics.render()[0].decode())
@@ -362,7 +318,13 @@ async def test_the_applications_life_has_a_beginning_and_an_end(shape: Shape) ->
     async def readiness() -> Readiness:
         return Readiness(checks=())
 
-    app = create_app(shape.service, metrics=Metrics(), readiness=readiness, lifespan=lifespan)
+    app = create_app(
+        shape.service,
+        metrics=Metrics(),
+        readiness=readiness,
+        usage=KeyUsage(shape.service),
+        lifespan=lifespan,
+    )
     with serving(app):
         assert lived == ["began"]
     assert lived == ["began", "ended"]
