@@ -25,6 +25,7 @@ from scheduler.loops import Step, keep_alive, keep_going
 from scheduler.observer import Observer
 from scheduler.recovery import EVERY, Recovery
 from scheduler.tick import Ticker
+from scheduler.workbench import Workbench
 
 STOP_GRACE: Final = 2.0
 """Seconds that running checks have to end when the service stops."""
@@ -70,26 +71,17 @@ async def scheduling(
     This is the only process that works on the log, so what is unfinished at the start is nobody's.
     """
     service, loop = core.service, asyncio.get_running_loop()
-    runner = CheckRunner(
-        core.log,
-        service.secrets,
-        checker,
-        now=service.now,
-        new_id=service.new_id,
-        observer=observer,
-        concurrency=concurrency,
-    )
+    bench = Workbench(log=core.log, now=service.now, new_id=service.new_id, observer=observer)
+    runner = CheckRunner(bench, service.secrets, checker, concurrency=concurrency)
     broker = InProcessBroker()
     dispatcher = Dispatcher(actors.declare(broker, runner, loop), pause=asyncio.sleep)
     worker = start_worker(broker, threads=actors.WORKER_THREADS)
-    recovery = Recovery(
-        core.log, dispatcher, now=service.now, new_id=service.new_id, observer=observer
-    )
-    await recovery.after_start()
-    tasks = [
-        asyncio.create_task(coroutine) for coroutine in _loops(core, dispatcher, recovery, observer)
-    ]
+    recovery = Recovery(bench, dispatcher)
+    tasks: list[asyncio.Task[None]] = []
     try:
+        await recovery.after_start()
+        loops = _loops(core, bench, dispatcher, recovery)
+        tasks += (asyncio.create_task(each) for each in loops)
         yield Scheduling(core=core, broker=broker, runner=runner)
     finally:
         for task in tasks:
@@ -100,23 +92,17 @@ async def scheduling(
         broker.close()
 
 
-def _loops(
-    core: Core, dispatcher: Dispatcher, recovery: Recovery, observer: Observer
-) -> list[Loop]:
+def _loops(core: Core, bench: Workbench, dispatcher: Dispatcher, recovery: Recovery) -> list[Loop]:
     log, codec = core.log, Codec()
-    now, new_id = core.service.now, core.service.new_id
-    ticker = Ticker(log, now=now, new_id=new_id, observer=observer)
-    heartbeats = HeartbeatWatch(log, now=now, new_id=new_id, observer=observer)
-    eraser = Eraser(
-        log, now=now, new_id=new_id, clear_freed=core.database.purge_freed, observer=observer
-    )
+    ticker, heartbeats = Ticker(bench), HeartbeatWatch(bench)
+    eraser = Eraser(bench, clear_freed=core.database.purge_freed)
 
     def kept(step: Step, longest_pause: timedelta, *wake: type) -> Loop:
         return keep_going(
             step,
             changes=log.changes,
             wake_types=codec.names_of(*wake),
-            now=now,
+            now=bench.now,
             longest_pause=longest_pause,
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,13 +20,12 @@ from domain.errors import NotAllowed
 from domain.execution import CheckFailed, CheckStarted, CheckSucceeded, CheckTimings, Outcome
 from eventstore.secrets import SecretBox
 from eventstore.store import StoreUnavailable
-from eventstore.transact import Context, EventLog
+from eventstore.transact import Context
 from projections import prepared_checks
 from projections.checks_in_flight import CheckInFlight
 from projections.prepared_checks import PreparedCheck
 from scheduler.http_check import CheckRequest, CheckResult, Timings
-from scheduler.observer import SILENT, Observer
-from scheduler.recording import record, system_context
+from scheduler.workbench import Workbench
 
 CONCURRENCY: Final = 500
 
@@ -48,21 +47,15 @@ class CheckRunner:
 
     def __init__(
         self,
-        log: EventLog,
+        bench: Workbench,
         secrets: SecretBox,
         checker: Checker,
         *,
-        now: Callable[[], datetime],
-        new_id: Callable[[], str],
-        observer: Observer = SILENT,
         concurrency: int = CONCURRENCY,
     ) -> None:
-        self._log = log
+        self._bench = bench
         self._secrets = secrets
         self._checker = checker
-        self._now = now
-        self._new_id = new_id
-        self._observer = observer
         self._room = asyncio.Semaphore(concurrency)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._stopping = False
@@ -74,7 +67,7 @@ class CheckRunner:
         are all once the runner is stopping.
         """
         wanted = [each for each in dict.fromkeys(execution_ids) if each not in self._running]
-        found = await self._log.database.read(
+        found = await self._bench.log.database.read(
             partial(prepared_checks.by_ids, secrets=self._secrets, execution_ids=wanted)
         )
         for prepared in found:
@@ -127,7 +120,7 @@ class CheckRunner:
             )
 
     async def _start(self, prepared: PreparedCheck) -> bool:
-        at = self._now()
+        at = self._bench.now()
         in_flight, settings = prepared.in_flight, prepared.job.settings
         try:
             events = execution.start(
@@ -143,16 +136,16 @@ class CheckRunner:
 
     async def _call(self, prepared: PreparedCheck) -> None:
         in_flight = prepared.in_flight
-        began = self._now()
-        self._observer.check_started()
+        began = self._bench.now()
+        self._bench.observer.check_started()
         result = UNREADABLE_HEADERS
         try:
             if prepared.headers is not None:
                 result = await self._checker.check(_request(prepared, prepared.headers))
         finally:
             status = "failed" if result.reason else "success"
-            self._observer.check_ended(status, result.reason, self._now() - began)
-        at = self._now()
+            self._bench.observer.check_ended(status, result.reason, self._bench.now() - began)
+        at = self._bench.now()
         recorded = await self._record(
             in_flight, (_outcome(result, at),), expected_version=in_flight.version + 1, at=at
         )
@@ -167,8 +160,7 @@ class CheckRunner:
         expected_version: int,
         at: datetime,
     ) -> bool:
-        return await record(
-            self._log,
+        return await self._bench.record(
             execution.stream(in_flight.execution_id),
             events,
             expected_version=expected_version,
@@ -177,11 +169,10 @@ class CheckRunner:
         )
 
     def _context(self, in_flight: CheckInFlight, at: datetime) -> Context:
-        return system_context(
+        return self._bench.context(
             "worker",
             account=in_flight.account,
             at=at,
-            new_id=self._new_id,
             correlation_id=in_flight.correlation_id,
             causation_id=in_flight.cause,
         )

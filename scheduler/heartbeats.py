@@ -7,17 +7,14 @@ recorded first moves that version, and the window is looked at again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 from domain import heartbeat
-from eventstore.transact import EventLog
 from projections import heartbeats
 from projections.heartbeats import WatchedJob
-from scheduler.observer import SILENT, Observer
-from scheduler.recording import record, system_context
+from scheduler.workbench import Workbench
 
 BATCH: Final = 500
 
@@ -28,48 +25,36 @@ ON_ITS_WAY: Final = timedelta(seconds=1)
 class HeartbeatWatch:
     """Closes windows as their time comes."""
 
-    def __init__(
-        self,
-        log: EventLog,
-        *,
-        now: Callable[[], datetime],
-        new_id: Callable[[], str],
-        observer: Observer = SILENT,
-        batch: int = BATCH,
-    ) -> None:
-        self._log = log
-        self._now = now
-        self._new_id = new_id
-        self._observer = observer
+    def __init__(self, bench: Workbench, *, batch: int = BATCH) -> None:
+        self._bench = bench
         self._batch = batch
 
     async def step(self) -> datetime | None:
         """Close every window whose time has come; returns when the next one closes."""
         while True:
-            moment = self._now() - ON_ITS_WAY
-            found = await self._log.database.read(
+            moment = self._bench.now() - ON_ITS_WAY
+            found = await self._bench.log.database.read(
                 partial(heartbeats.closing, moment=moment, limit=self._batch)
             )
             closed = await asyncio.gather(*(self._close(watched, moment) for watched in found))
             if len(found) < self._batch or not any(closed):
-                closes_at = await self._log.database.read(heartbeats.next_closing)
+                closes_at = await self._bench.log.database.read(heartbeats.next_closing)
                 return None if closes_at is None else closes_at + ON_ITS_WAY
 
     async def _close(self, watched: WatchedJob, moment: datetime) -> bool:
-        missed = heartbeat.misses(watched.heartbeat, at=moment, new_id=self._new_id)
+        missed = heartbeat.misses(watched.heartbeat, at=moment, new_id=self._bench.new_id)
         if not missed:
             return False
-        recorded = await record(
-            self._log,
+        recorded = await self._bench.record(
             heartbeat.stream(watched.job_id),
             missed,
             expected_version=watched.version,
             subject=watched.job_id,
-            context=system_context(
-                "heartbeats", account=watched.account, at=self._now(), new_id=self._new_id
+            context=self._bench.context(
+                "heartbeats", account=watched.account, at=self._bench.now()
             ),
         )
         if recorded:
             for _ in missed:
-                self._observer.heartbeat_missed()
+                self._bench.observer.heartbeat_missed()
         return recorded

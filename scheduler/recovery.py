@@ -6,18 +6,16 @@ been made and must not be repeated is recorded as abandoned.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
 from domain import execution
-from eventstore.transact import EventLog
 from projections import checks_in_flight, jobs
 from projections.checks_in_flight import CheckInFlight
 from scheduler.dispatch import Dispatcher
-from scheduler.observer import SILENT, Observer
-from scheduler.recording import record, system_context
+from scheduler.workbench import Workbench
 
 BATCH: Final = 500
 EVERY: Final = timedelta(seconds=10)
@@ -31,20 +29,9 @@ _END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)
 class Recovery:
     """Looks for unfinished checks that nobody is working on."""
 
-    def __init__(
-        self,
-        log: EventLog,
-        dispatcher: Dispatcher,
-        *,
-        now: Callable[[], datetime],
-        new_id: Callable[[], str],
-        observer: Observer = SILENT,
-    ) -> None:
-        self._log = log
+    def __init__(self, bench: Workbench, dispatcher: Dispatcher) -> None:
+        self._bench = bench
         self._dispatcher = dispatcher
-        self._now = now
-        self._new_id = new_id
-        self._observer = observer
 
     async def after_start(self) -> None:
         """Everything unfinished is nobody's, because the only process that worked is new."""
@@ -52,14 +39,14 @@ class Recovery:
 
     async def step(self) -> datetime | None:
         """Recover what waited or ran for too long; returns when to look again."""
-        now = self._now()
+        now = self._bench.now()
         await self._recover(queued_until=now - QUEUED_TOO_LONG, moment=now)
         return now + EVERY
 
     async def _recover(self, *, queued_until: datetime, moment: datetime) -> None:
         last: CheckInFlight | None = None
         while True:
-            page = await self._log.database.read(
+            page = await self._bench.log.database.read(
                 partial(
                     checks_in_flight.unfinished,
                     queued_until=queued_until,
@@ -75,7 +62,7 @@ class Recovery:
 
     async def _bring_to_an_end(self, checks: Sequence[CheckInFlight]) -> None:
         job_ids = list({each.job_id for each in checks})
-        views = await self._log.database.read(partial(jobs.by_ids, job_ids=job_ids))
+        views = await self._bench.log.database.read(partial(jobs.by_ids, job_ids=job_ids))
         again = []
         for each in checks:
             view = views.get(each.job_id)
@@ -87,21 +74,19 @@ class Recovery:
         await self._dispatcher.dispatch(again)
 
     async def _abandon(self, check: CheckInFlight) -> None:
-        at = self._now()
-        recorded = await record(
-            self._log,
+        at = self._bench.now()
+        recorded = await self._bench.record(
             execution.stream(check.execution_id),
             execution.abandon(check.state(), message=ABANDONED, at=at),
             expected_version=check.version,
             subject=check.job_id,
-            context=system_context(
+            context=self._bench.context(
                 "recovery",
                 account=check.account,
                 at=at,
-                new_id=self._new_id,
                 correlation_id=check.correlation_id,
                 causation_id=check.cause,
             ),
         )
         if recorded:
-            self._observer.check_abandoned()
+            self._bench.observer.check_abandoned()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -21,11 +20,9 @@ from domain.errors import InvalidField
 from domain.execution import CheckDue, CheckSkipped
 from domain.schedule import parse_schedule
 from eventstore.store import NO_STREAM, StreamWrite
-from eventstore.transact import EventLog
 from projections import due_ticks
 from projections.due_ticks import DueTick
-from scheduler.observer import SILENT, Observer
-from scheduler.recording import record, system_context
+from scheduler.workbench import Workbench
 
 BATCH: Final = 500
 
@@ -35,61 +32,50 @@ _log = logging.getLogger(__name__)
 class Ticker:
     """Records ticks as their time comes."""
 
-    def __init__(
-        self,
-        log: EventLog,
-        *,
-        now: Callable[[], datetime],
-        new_id: Callable[[], str],
-        observer: Observer = SILENT,
-        batch: int = BATCH,
-    ) -> None:
-        self._log = log
-        self._now = now
-        self._new_id = new_id
-        self._observer = observer
+    def __init__(self, bench: Workbench, *, batch: int = BATCH) -> None:
+        self._bench = bench
         self._batch = batch
 
     async def step(self) -> datetime | None:
         """Record every tick that has come; returns when the next one comes, None for never."""
         while True:
-            now = self._now()
-            found = await self._log.database.read(
+            now = self._bench.now()
+            found = await self._bench.log.database.read(
                 partial(due_ticks.due, moment=now, limit=self._batch)
             )
             recorded = await asyncio.gather(*(self._tick(due, now) for due in found))
             if len(found) < self._batch or not any(recorded):
-                return await self._log.database.read(due_ticks.next_tick)
+                return await self._bench.log.database.read(due_ticks.next_tick)
 
     async def _tick(self, due: DueTick, now: datetime) -> bool:
         try:
             ticked = decide(due, now)
         except InvalidField as unusable:
             return await self._pause(due, now, unusable)
-        recorded = await record(
-            self._log,
+        recorded = await self._bench.record(
             execution.stream(ticked.execution_id),
             (ticked,),
             expected_version=NO_STREAM,
             subject=due.job_id,
-            context=system_context("scheduler", account=due.account, at=now, new_id=self._new_id),
+            context=self._bench.context("scheduler", account=due.account, at=now),
             guard=StreamWrite(stream=job.stream(due.job_id), expected_version=due.job_version),
         )
         if recorded:
-            lateness = self._now() - ticked.tick
-            self._observer.ticked("due" if isinstance(ticked, CheckDue) else "skipped", lateness)
+            lateness = self._bench.now() - ticked.tick
+            self._bench.observer.ticked(
+                "due" if isinstance(ticked, CheckDue) else "skipped", lateness
+            )
         return recorded
 
     async def _pause(self, due: DueTick, now: datetime, unusable: InvalidField) -> bool:
         """A stored schedule that can't be followed any more must not hold up all others."""
         _log.error("job %s is paused: its schedule can't be followed: %s", due.job_id, unusable)
-        return await record(
-            self._log,
+        return await self._bench.record(
             job.stream(due.job_id),
             (job.JobPaused(paused_at=now),),
             expected_version=due.job_version,
             subject=due.job_id,
-            context=system_context("scheduler", account=due.account, at=now, new_id=self._new_id),
+            context=self._bench.context("scheduler", account=due.account, at=now),
         )
 
 

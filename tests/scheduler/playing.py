@@ -17,6 +17,7 @@ from scheduler.http_check import CheckRequest, CheckResult, Timings
 from scheduler.observer import SILENT, Observer
 from scheduler.recovery import Recovery
 from scheduler.tick import Ticker
+from scheduler.workbench import Workbench
 from tests.shapes import Shape
 
 TIMINGS = Timings(dns_ms=1, connect_ms=1, tls_ms=None, first_byte_ms=2, total_ms=5)
@@ -61,27 +62,17 @@ class Play:
         observer: Observer = SILENT,
         concurrency: int = 50,
     ) -> None:
-        log, clock, new_id = shape.log, shape.clock, shape.new_id
+        bench = Workbench(log=shape.log, now=shape.clock, new_id=shape.new_id, observer=observer)
         self.shape = shape
         self.receiver = receiver
         self.sent: list[str] = []
-        self.ticker = Ticker(log, now=clock, new_id=new_id, observer=observer)
-        self.heartbeats = HeartbeatWatch(log, now=clock, new_id=new_id, observer=observer)
-        self.runner = CheckRunner(
-            log,
-            shape.service.secrets,
-            receiver,
-            now=clock,
-            new_id=new_id,
-            observer=observer,
-            concurrency=concurrency,
-        )
+        self.ticker = Ticker(bench)
+        self.heartbeats = HeartbeatWatch(bench)
+        self.runner = CheckRunner(bench, shape.service.secrets, receiver, concurrency=concurrency)
         self.dispatcher = Dispatcher(self.sent.extend, pause=_no_pause)
-        self.subscription = dispatch.subscription(log, self.dispatcher)
-        self.recovery = Recovery(log, self.dispatcher, now=clock, new_id=new_id)
-        self.eraser = Eraser(
-            log, now=clock, new_id=new_id, clear_freed=shape.core.database.purge_freed
-        )
+        self.subscription = dispatch.subscription(shape.log, self.dispatcher)
+        self.recovery = Recovery(bench, self.dispatcher)
+        self.eraser = Eraser(bench, clear_freed=shape.core.database.purge_freed)
 
     async def begin_checks(self) -> None:
         """Dispatch what the log tells of, and let the runner begin it."""

@@ -9,7 +9,9 @@ import pytest
 from api.commands import jobs, projects
 from domain.erasure import ErasureCompleted
 from scheduler import erasure
+from scheduler.erasure import CLEAR_AGAIN, Eraser
 from scheduler.http_check import CheckResult
+from scheduler.workbench import Workbench
 from tests.jobs import a_job, a_project, ping
 from tests.scheduler.playing import TIMINGS, Play, Receiver
 from tests.shapes import CALLER, Shape
@@ -124,3 +126,19 @@ async def test_an_erasure_whose_end_was_recorded_before_a_crash_is_not_recorded_
     await play.eraser.step()
     assert len(shape.events(ErasureCompleted)) == 1
     assert shape.core.store.unfinished_erasures() == []
+
+
+async def test_freed_pages_that_could_not_be_cleared_are_cleared_later(shape: Shape) -> None:
+    can_clear = [True, False, False, True]  # the first is that of a new process
+    eraser = Eraser(
+        Workbench(log=shape.log, now=shape.clock, new_id=shape.new_id),
+        clear_freed=lambda: can_clear.pop(0),
+    )
+    assert await eraser.step() is None
+    await jobs.delete(shape.service, CALLER, await a_job(shape))
+    for _ in range(2):
+        assert await eraser.step() == shape.clock() + CLEAR_AGAIN
+        shape.clock.move(seconds=5)
+    assert await eraser.step() is None
+    assert await eraser.step() is None
+    assert can_clear == []
