@@ -22,7 +22,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from sqlite3 import SQLITE_BUSY, OperationalError
 from sqlite3 import Connection as DriverConnection
+from time import sleep
 from typing import Final, TypeVar
 from weakref import WeakSet
 
@@ -38,6 +40,10 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT: Final = 10.0
 """Seconds to wait for another writer."""
+
+WAL_ATTEMPTS: Final = 500
+WAL_PAUSE: Final = 0.02
+"""Seconds between attempts to have a new file in WAL mode: ten seconds for all of them."""
 
 _BEGIN: Final = "eventstore_begin"
 """The execution option that names the statement which begins a transaction."""
@@ -181,7 +187,7 @@ def _engine(path: Path, busy_timeout: float, pragmas: tuple[str, ...], begin: st
     )
 
     def set_up(driver: DriverConnection, _record: object) -> None:
-        driver.execute("PRAGMA journal_mode = WAL").close()
+        _enter_wal(driver)
         for pragma in pragmas:
             driver.execute(pragma).close()
 
@@ -193,3 +199,21 @@ def _engine(path: Path, busy_timeout: float, pragmas: tuple[str, ...], begin: st
     event.listen(engine, "connect", set_up)
     event.listen(engine, "begin", begin_transaction)
     return engine
+
+
+def _enter_wal(driver: DriverConnection) -> None:
+    """Have the file in WAL mode. Only the very first process has anything to do.
+
+    Several that open a new file at once get in each other's way, and SQLite then says "busy"
+    without waiting: changing the mode takes the file for itself, and waiting could be a deadlock.
+    """
+    for _ in range(WAL_ATTEMPTS):
+        try:
+            driver.execute("PRAGMA journal_mode = WAL").close()
+        except OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != SQLITE_BUSY:
+                raise
+            sleep(WAL_PAUSE)
+        else:
+            return
+    driver.execute("PRAGMA journal_mode = WAL").close()

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
-from eventstore.sqlite_database import SqliteDatabase, open_sqlite
+from eventstore import sqlite_database
+from eventstore.sqlite_database import WAL_PAUSE, SqliteDatabase, open_sqlite
 from eventstore.sqlite_faults import raise_fault
 from eventstore.store import StoreUnavailable
 
@@ -260,3 +261,35 @@ def test_closing_lets_go_of_the_file(notes: SqliteDatabase, path: Path) -> None:
     notes.close()
 
     assert not path.with_name(f"{path.name}-wal").exists()
+
+
+def test_a_new_file_that_somebody_else_holds_for_a_moment_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "new.db"
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE").close()
+    pauses: list[float] = []
+
+    def let_go(seconds: float) -> None:
+        pauses.append(seconds)
+        if holder.in_transaction:
+            holder.execute("COMMIT").close()
+
+    monkeypatch.setattr(sqlite_database, "sleep", let_go)
+    open_sqlite(path, busy_timeout=0.001).close()
+    holder.close()
+    assert pauses == [WAL_PAUSE]
+
+
+def test_a_new_file_that_is_never_let_go_of_is_reported_as_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "new.db"
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE").close()
+    monkeypatch.setattr(sqlite_database, "sleep", lambda _: None)
+    monkeypatch.setattr(sqlite_database, "WAL_ATTEMPTS", 3)
+    with pytest.raises(StoreUnavailable, match="busy"):
+        open_sqlite(path, busy_timeout=0.001)
+    holder.close()
