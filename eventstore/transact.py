@@ -9,7 +9,7 @@ are. A command about several streams loads each of them itself, makes one
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -131,6 +131,24 @@ class EventLog:
             causation_id=context.causation_id,
         )
 
+    def write(
+        self,
+        stream: str,
+        decided: Iterable[object],
+        *,
+        expected_version: int | None,
+        subject: str,
+        context: Context,
+    ) -> StreamWrite:
+        """What was decided about a stream, ready to be appended."""
+        return StreamWrite(
+            stream=stream,
+            expected_version=expected_version,
+            events=tuple(
+                self.new_event(event, subject=subject, context=context) for event in decided
+            ),
+        )
+
     async def append(self, append: Append) -> Appended:
         """Record it, durably. Raises :class:`~eventstore.store.AppendRefused` and its kinds."""
         return await self.appender.append(append)
@@ -161,10 +179,8 @@ async def transact(
         decided = decide(loaded.state)
         if not decided:
             return Transacted(state=loaded.state, version=loaded.version, events=())
-        write = StreamWrite(
-            stream=stream,
-            expected_version=loaded.version,
-            events=tuple(log.new_event(each, subject=subject, context=context) for each in decided),
+        write = log.write(
+            stream, decided, expected_version=loaded.version, subject=subject, context=context
         )
         appended = await log.append(
             Append(writes=(write, *guards), secrets=tuple(secrets), seals=tuple(seals))

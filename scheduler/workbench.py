@@ -54,8 +54,9 @@ class Workbench:
 
         False if somebody else was first or the subject is gone.
         """
-        new = (self.log.new_event(event, subject=subject, context=context) for event in events)
-        write = StreamWrite(stream=stream, expected_version=expected_version, events=tuple(new))
+        write = self.log.write(
+            stream, events, expected_version=expected_version, subject=subject, context=context
+        )
         writes = (write,) if guard is None else (write, guard)
         try:
             await self.log.append(Append(writes=writes, seals=seals))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from api.commands.deciders import JOB, PROJECT, write
+from api.commands.deciders import JOB, PROJECT
 from api.commands.projects import require_in_account as require_project
 from api.service import Caller, Service
 from domain import execution, headers, job, job_fields, project
@@ -41,8 +41,7 @@ async def create(service: Service, caller: Caller, given: Mapping[str, object]) 
         await require_project(service, caller, project_id)
         owner = await service.log.load(project.stream(project_id), PROJECT)
         project.require_existing(owner.state)
-        created = write(
-            service.log,
+        created = service.log.write(
             job.stream(job_id),
             decided,
             expected_version=NO_STREAM,
@@ -73,8 +72,7 @@ async def update(
         decided = job.update(loaded.state, sent=sent, headers=header_set, at=at)
         if not decided:
             return
-        updated = write(
-            service.log,
+        updated = service.log.write(
             job.stream(job_id),
             decided,
             expected_version=loaded.version,
@@ -112,8 +110,7 @@ async def run_now(service: Service, caller: Caller, job_id: str) -> str:
     execution_id = service.new_id()
     at = service.now()
     requested = execution.RunRequested(execution_id=execution_id, job_id=job_id, requested_at=at)
-    queued = write(
-        service.log,
+    queued = service.log.write(
         execution.stream(execution_id),
         (requested,),
         expected_version=NO_STREAM,

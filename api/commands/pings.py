@@ -6,7 +6,6 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from api.commands.deciders import write
 from api.service import Caller, Service
 from domain import heartbeat
 from domain.errors import NotFound
@@ -50,8 +49,7 @@ class PingRecorder:
             message=ping.message,
             output=ping.output,
         )
-        recorded = write(
-            service.log,
+        recorded = service.log.write(
             heartbeat.stream(job_id),
             (received,),
             expected_version=ANY_VERSION,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from api.commands.deciders import PROJECT, write
+from api.commands.deciders import PROJECT
 from api.service import Caller, Service
 from domain import job, project
 from domain.errors import NotFound
-from eventstore.store import Append, SubjectSealed, VersionConflict
+from eventstore.store import Append
 from eventstore.transact import retrying, transact
 from projections import jobs, projects
 
@@ -55,8 +55,7 @@ async def delete(service: Service, caller: Caller, project_id: str) -> None:
     async def attempt() -> None:
         loaded = await service.log.load(project.stream(project_id), PROJECT)
         writes = [
-            write(
-                service.log,
+            service.log.write(
                 project.stream(project_id),
                 project.delete(loaded.state),
                 expected_version=loaded.version,
@@ -66,8 +65,7 @@ async def delete(service: Service, caller: Caller, project_id: str) -> None:
         ]
         left = await service.log.database.read(partial(jobs.of_project, project_id=project_id))
         writes += (
-            write(
-                service.log,
+            service.log.write(
                 job.stream(job_id),
                 (job.JobDeleted(),),
                 expected_version=version,
@@ -77,12 +75,7 @@ async def delete(service: Service, caller: Caller, project_id: str) -> None:
             for job_id, version in left
         )
         seals = tuple(event.subject for stream_write in writes for event in stream_write.events)
-        try:
-            await service.log.append(Append(writes=tuple(writes), seals=seals))
-        except SubjectSealed as sealed:
-            if sealed.subject == project_id:
-                raise
-            raise VersionConflict(job.stream(sealed.subject), 0, 0) from sealed  # look again
+        await service.log.append(Append(writes=tuple(writes), seals=seals))
 
     await retrying(attempt)
 
