@@ -8,12 +8,12 @@ PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check
 LOCK = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet pyproject.toml --group build
 
-.PHONY: help setup run test check bench lock clean
+.PHONY: help setup run test chaos check bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "run, test, bench and lock pass ARGS on: make run ARGS='--port 9000'"
+	@echo "run, test, chaos, bench and lock pass ARGS on: make run ARGS='--port 9000'"
 
 setup: $(VENV)/.runtime ## install what CronPulse needs to run, in .venv
 	@echo "Installed: $(BIN)/cronpulse"
@@ -23,6 +23,9 @@ run: $(VENV)/.runtime ## run CronPulse: API, scheduler and workers
 
 test: $(VENV)/.dev ## run the tests
 	$(BIN)/pytest $(ARGS)
+
+chaos: $(VENV)/.dev ## kill and stop the scaled shape for ten minutes, and prove that nothing is lost
+	@exec $(BIN)/python -m tests.live.chaos_run $(ARGS)
 
 check: $(VENV)/.dev ## check style, types, layers and the published schema
 	$(BIN)/ruff check

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from fastapi import FastAPI, Request
-from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
@@ -19,7 +17,7 @@ from api import health, ping
 from api.auth import Authenticator, KeyUsage
 from api.commands.pings import PingRecorder
 from api.edge import ROUTE, Edge
-from api.errors import error_response
+from api.errors import EXCEPTION_HANDLERS, error_response
 from api.health import Readiness
 from api.metrics import Metrics
 from api.middleware import Requests
@@ -69,7 +67,7 @@ def _fastapi(lifespan: Lifespan[FastAPI] | None) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
-        exception_handlers={HTTPException: _http_error, Exception: _fault},
+        exception_handlers=EXCEPTION_HANDLERS,
     )
 
 
@@ -96,16 +94,3 @@ class _Dispatch:
 def _refuse_method(method: str, allow: str) -> ASGIApp:
     message = f"{method} is not allowed here; allowed are {allow}"
     return error_response(405, message, {"allow": allow})
-
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    """What FastAPI refuses, in the one shape of errors."""
-    if not isinstance(error, HTTPException):
-        raise error
-    message = "not found" if error.status_code == 404 else str(error.detail)  # noqa: PLR2004
-    return error_response(error.status_code, message, error.headers)
-
-
-async def _fault(request: Request, error: Exception) -> Response:
-    """FastAPI raises the error again once this is sent, so that :class:`Requests` can log it."""
-    return error_response(500, "Internal server error")

@@ -5,10 +5,12 @@ What is not in the table is a fault of ours: :mod:`api.middleware` logs it and a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final
 
 import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
 from domain.errors import DomainError, InvalidField, NotAllowed, NotFound
@@ -109,3 +111,23 @@ def _message(error: Exception) -> str:
     if isinstance(error, DomainError | RequestRefused):
         return error.message
     return next(words for kind, words in _OWN_WORDS.items() if isinstance(error, kind))
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    """What the framework refuses, in the one shape of errors."""
+    if not isinstance(error, HTTPException):
+        raise error
+    message = "not found" if error.status_code == 404 else str(error.detail)  # noqa: PLR2004
+    return error_response(error.status_code, message, error.headers)
+
+
+async def _fault(_request: Request, _error: Exception) -> Response:
+    """The framework raises it again once this is sent, so that :mod:`api.middleware` can log it."""
+    return error_response(500, "Internal server error")
+
+
+EXCEPTION_HANDLERS: Final[dict[Any, Callable[[Request, Any], Coroutine[Any, Any, Response]]]] = {
+    HTTPException: _http_error,
+    Exception: _fault,
+}
+"""For the framework's applications."""

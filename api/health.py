@@ -22,18 +22,20 @@ _JSON: Final = "application/json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that has to be well, such as the database; ``problem`` says what is wrong with it.
+    """One thing that should be well, such as the database; ``problem`` says what is wrong with it.
 
-    Anybody may read the problem: it must not tell secrets, addresses or accounts.
+    Where it is not ``needed``, requests are served all the same. Anybody may read the problem: it must
+    not tell secrets, addresses or accounts.
     """
 
     name: str
     problem: str | None = None
+    needed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """Everything that has to be well for requests to be served."""
+    """Everything that should be well while requests are served."""
 
     checks: tuple[Check, ...]
 
@@ -41,7 +43,9 @@ class Readiness:
     def problems(self) -> tuple[str, ...]:
         """What is wrong, in words; empty when all is well."""
         return tuple(
-            f"{check.name}: {check.problem}" for check in self.checks if check.problem is not None
+            f"{check.name}: {check.problem}"
+            for check in self.checks
+            if check.problem is not None and check.needed
         )
 
 
@@ -55,7 +59,7 @@ def routes(metrics: Metrics, readiness: Callable[[], Awaitable[Readiness]]) -> t
         found = await readiness()
         if found.problems:
             return error_response(503, f"not ready: {'; '.join(found.problems)}")
-        checks = {check.name: "ok" for check in found.checks}
+        checks = {check.name: check.problem or "ok" for check in found.checks}
         answer = msgspec.json.encode({"status": "ready", "checks": checks})
         return Response(answer, media_type=_JSON)
 

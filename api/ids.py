@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
+from time import time_ns
 from typing import Final
 
-_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+from domain.ids import sortable_id
+
 _BYTES: Final = 16
-_LENGTH: Final = 25
-"""36 ** 25 is just above 2 ** 129, so every number of 128 bits has room."""
+_MILLISECOND: Final = 1_000_000
+"""In nanoseconds."""
 
 
 class _RandomNumbers:
@@ -34,11 +37,10 @@ class _RandomNumbers:
 _random_numbers = _RandomNumbers()
 
 
-def new_id() -> str:
-    """A ``c`` and 25 lower-case letters and digits, of 128 random bits."""
-    number = _random_numbers.next()
-    digits = []
-    for _ in range(_LENGTH):
-        number, digit = divmod(number, 36)
-        digits.append(_DIGITS[digit])
-    return "c" + "".join(digits)
+def new_id(nanoseconds: Callable[[], int] = time_ns) -> str:
+    """A ``c`` and 33 lower-case letters and digits: nine of the time, 24 of chance (124 bits).
+
+    The time is the machine's, not the service's: it decides nothing but where an id comes to lie
+    in an index. A clock that is wrong or goes back makes some appends slower, and nothing else.
+    """
+    return sortable_id("c", nanoseconds() // _MILLISECOND, _random_numbers.next())

@@ -31,7 +31,8 @@ _ID_PLACE = re.compile(
     r"(?:(?<=/api/ping/)|(?<=/api/run/)|(?<=/api/complete/))[^/]+|" + _ID.pattern
 )
 _PATH_LONGEST: Final = 200
-_ID_SHOWN: Final = 6
+_ID_SHOWN: Final = {34: 10}
+"""Characters of an id by its length: those of its letter and time. Of others, six are shown."""
 
 _LIBRARIES: Final = ("uvicorn", "uvicorn.error", "dramatiq", "httpx", "aiohttp", "alembic")
 _QUIET: Final = (
@@ -108,7 +109,7 @@ def masked_path(path: str) -> str:
 
 
 def _cut(part: str) -> str:
-    return f"{part[:_ID_SHOWN]}***" if _ID.fullmatch(part) else "***"
+    return f"{part[: _ID_SHOWN.get(len(part), 6)]}***" if _ID.fullmatch(part) else "***"
 
 
 def _masked(line: str) -> str:

@@ -82,6 +82,10 @@ class Metrics:
         self.append_seconds = self._histogram(
             "append_seconds", "Time that one durable transaction took.", _MILLISECONDS_TO_SECONDS
         )
+        self.appends_failed_total = self._counter(
+            "appends_failed_total",
+            "Appends that were not recorded because the database was unavailable.",
+        )
         self.log_position = self._gauge("log_position", "Position of the newest event.")
         self.erasures_pending = self._gauge(
             "erasures_pending", "Deleted things whose payloads are still to be erased."
@@ -101,11 +105,17 @@ class Metrics:
             "check_seconds", "Time that a check's whole exchange took.", _UP_TO_A_TIMEOUT
         )
         self.checks_in_flight = self._gauge("checks_in_flight", "Checks that are being made.")
+        self.broker_up = self._gauge(
+            "broker_up", "Whether the broker answered when it was last asked: 1 or 0."
+        )
         self.dispatch_queue_depth = self._gauge(
             "dispatch_queue_depth", "Messages with executions that no worker has taken."
         )
 
     def _schedules(self) -> None:
+        self.scheduler_lag_seconds = self._gauge(
+            "scheduler_lag_seconds", "How long the tick that waits the longest has been due."
+        )
         self.tick_lateness_seconds = self._histogram(
             "tick_lateness_seconds", "How long after its time a tick was recorded.", _UP_TO_A_DAY
         )

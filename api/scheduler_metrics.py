@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from typing import Final
 
 from api.metrics import Metrics
-from eventstore.store import RecordedEvent
+from eventstore.store import RecordedEvent, StoreUnavailable
+from scheduler import actors
+from scheduler.broker import BrokerUnavailable, CheckBroker
 from scheduler.observer import Observer, TickOutcome
+
+LOOKED_AT_EVERY: Final = 5.0
+"""Seconds between looks at the broker, and at the tick that waits the longest."""
 
 
 class CountingObserver(Observer):
@@ -50,3 +58,24 @@ def count_commit(metrics: Metrics, events: Sequence[RecordedEvent]) -> None:
     metrics.events_appended_total.inc(len(events))
     metrics.append_batch_size.observe(len(events))
     metrics.log_position.set(events[-1].position)
+
+
+async def watch_broker(broker: CheckBroker, metrics: Metrics) -> None:
+    """Until cancelled: keep whether the broker answers, and how many messages no worker has taken."""
+    while True:
+        try:
+            depth = await asyncio.to_thread(broker.size, actors.QUEUE)
+        except BrokerUnavailable:
+            metrics.broker_up.set(0)
+        else:
+            metrics.broker_up.set(1)
+            metrics.dispatch_queue_depth.set(depth)
+        await asyncio.sleep(LOOKED_AT_EVERY)
+
+
+async def watch_lag(lag: Callable[[], Awaitable[timedelta]], metrics: Metrics) -> None:
+    """Until cancelled: keep how long the tick that waits the longest has been due."""
+    while True:
+        with contextlib.suppress(StoreUnavailable):
+            metrics.scheduler_lag_seconds.set((await lag()).total_seconds())
+        await asyncio.sleep(LOOKED_AT_EVERY)

@@ -1,22 +1,20 @@
 """What an operator may set: the only reader of the environment.
 
 A setting comes from a flag of ``serve``, else from an environment variable, else from a ``.env`` file
-in the working directory, else from the default here. Each has one function below that says what is
-allowed; whatever breaks a rule is reported in one line that names the variable. The values of
-secrets are never repeated, and neither are values so long that they may be a secret in the wrong
-place. ``docs/settings.md`` is the operator's page.
+in the working directory, else from the default here. Each has a rule in :mod:`api.setting_rules` that
+says what is allowed; whatever breaks one is reported in one line that names the variable.
+``docs/settings.md`` is the operator's page.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from io import StringIO
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -30,20 +28,11 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from api import key_format
+from api import setting_rules as rules
 from api.logs import LogFormat, LogLevel
 
 PREFIX: Final = "CRONPULSE_"
-Network = IPv4Network | IPv6Network
 
-_SQLITE: Final = "sqlite:///"
-_SECRET_KEY_SHORTEST: Final = 32  # characters
-_ECHOED: Final = 24  # characters; no secret that CronPulse accepts is as short
-_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*", re.IGNORECASE)
-_ABSOLUTE_URL = re.compile(
-    r"https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]+)?(?:/[^?#\\\s]*)?",
-    re.ASCII | re.IGNORECASE,
-)
 _SERVICE_LINK = re.compile(
     r"cronpulse_(?:\w+_)?"
     r"(?:service_host|service_port(?:_\w+)?|port_\d+_(?:tcp|udp|sctp)(?:_(?:proto|port|addr))?)"
@@ -58,116 +47,6 @@ class InvalidSettings(Exception):
         self.lines = tuple(lines)
 
 
-def _not(value: object) -> str:
-    text = str(value)
-    return "" if len(text) > _ECHOED or key_format.PREFIX in text else f", not {text!r}"
-
-
-def _text(value: object) -> str:
-    text = str(value).strip()
-    if not text.isprintable():  # also what is no UTF-8 in the environment
-        raise ValueError("must be printable characters in UTF-8")
-    return text
-
-
-def _whole_number(lowest: int, highest: int) -> Callable[[object], int]:
-    def parse(value: object) -> int:
-        text = _text(value)
-        if re.fullmatch(r"[0-9]{1,9}", text) and lowest <= int(text) <= highest:
-            return int(text)
-        raise ValueError(f"must be a whole number from {lowest} to {highest}{_not(value)}")
-
-    return parse
-
-
-def _word(words: object) -> Callable[[object], str]:
-    allowed = get_args(words)
-
-    def parse(value: object) -> str:
-        text = _text(value).lower()
-        if text in allowed:
-            return text
-        raise ValueError(f"must be {', '.join(allowed[:-1])} or {allowed[-1]}{_not(value)}")
-
-    return parse
-
-
-def _directory(value: object) -> Path:
-    try:
-        return Path(_text(value)).expanduser()
-    except RuntimeError:
-        raise ValueError("must not begin with ~ and a name that is no user's") from None
-
-
-def _database_url(value: object) -> str:
-    url = _text(value)
-    path = url.removeprefix(_SQLITE)
-    if path in {url, ""} or path.startswith((":", "file:")) or path.endswith("/") or "?" in path:
-        raise ValueError(
-            f"this version runs on SQLite: must be {_SQLITE} and the path of a file, without options"
-        )
-    return url
-
-
-def _host(value: object) -> str:
-    host = _text(value)
-    try:
-        return str(ip_address(host))
-    except ValueError:
-        if _HOST_NAME.fullmatch(host):
-            return host
-    raise ValueError(
-        "must be an IP address to listen on, such as 127.0.0.1, 0.0.0.0 or ::, or a host name,"
-        f" without a port{_not(value)}"
-    )
-
-
-def _api_key(value: object) -> SecretStr:
-    key = _revealed(value)
-    if fault := key_format.fault(key):
-        raise ValueError(fault)
-    return SecretStr(key)
-
-
-def _secret_key(value: object) -> SecretStr:
-    key = _revealed(value)
-    if len(key) < _SECRET_KEY_SHORTEST:
-        raise ValueError(f"must have at least {_SECRET_KEY_SHORTEST} characters")
-    return SecretStr(key)
-
-
-def _revealed(value: object) -> str:
-    return _text(value.get_secret_value() if isinstance(value, SecretStr) else value)
-
-
-def _networks(value: object) -> tuple[Network, ...]:
-    given = value if isinstance(value, list | tuple) else [value]
-    spellings = (part.strip() for entry in given for part in str(entry).split(","))
-    return tuple(dict.fromkeys(_network(spelling) for spelling in spellings if spelling))
-
-
-def _network(spelling: str) -> Network:
-    _, slash, prefix = spelling.partition("/")
-    hint = ""
-    if not slash or re.fullmatch(r"[0-9]{1,3}", prefix):
-        with suppress(ValueError):
-            return ip_network(spelling)
-        with suppress(ValueError):
-            hint = f"; the network around that address is {ip_network(spelling, strict=False)}"
-    raise ValueError(
-        "must be networks such as 10.0.0.0/8 or fd00::/8, with commas between them"
-        f"{_not(spelling)}{hint}"
-    )
-
-
-def _public_url(value: object) -> str:
-    url = _text(value).rstrip("/")
-    with suppress(ValueError):  # a port out of range, a bracket too few
-        if _ABSOLUTE_URL.fullmatch(url) and urlsplit(url).port != 0:
-            return url
-    raise ValueError("must be an absolute http or https URL without user, query and fragment")
-
-
 class Settings(BaseSettings):
     """Every setting, checked. :func:`load_settings` makes one."""
 
@@ -180,25 +59,49 @@ class Settings(BaseSettings):
         validate_default=False,
     )
 
-    data_dir: Annotated[Path, BeforeValidator(_directory)] = Path("./data")
-    database_url: Annotated[str, BeforeValidator(_database_url)] = Field(
-        default_factory=lambda given: f"{_SQLITE}{given['data_dir']}/cronpulse.db"
+    data_dir: Annotated[Path, BeforeValidator(rules.directory)] = Path("./data")
+    database_url: Annotated[str, BeforeValidator(rules.database_url)] = Field(
+        default_factory=lambda given: f"{rules.SQLITE}{given['data_dir']}/cronpulse.db", repr=False
     )
-    host: Annotated[str, BeforeValidator(_host)] = "127.0.0.1"
-    port: Annotated[int, BeforeValidator(_whole_number(0, 65_535))] = 8000
-    api_key: Annotated[SecretStr, BeforeValidator(_api_key)] | None = None
-    secret_key: Annotated[SecretStr, BeforeValidator(_secret_key)] | None = None
-    allowed_networks: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = ()
-    public_url: Annotated[str, BeforeValidator(_public_url)] | None = None
-    log_format: Annotated[LogFormat, BeforeValidator(_word(LogFormat))] = "text"
-    log_level: Annotated[LogLevel, BeforeValidator(_word(LogLevel))] = "info"
-    checks_concurrency: Annotated[int, BeforeValidator(_whole_number(1, 10_000))] = 500
-    checks_per_host: Annotated[int, BeforeValidator(_whole_number(1, 10_000))] = 100
+    redis_url: Annotated[str, BeforeValidator(rules.redis_url)] | None = Field(
+        default=None, repr=False
+    )
+    host: Annotated[str, BeforeValidator(rules.host)] = "127.0.0.1"
+    port: Annotated[int, BeforeValidator(rules.whole_number(0, 65_535))] = 8000
+    api_key: Annotated[SecretStr, BeforeValidator(rules.api_key)] | None = None
+    secret_key: Annotated[SecretStr, BeforeValidator(rules.secret_key)] | None = None
+    allowed_networks: Annotated[
+        tuple[rules.Network, ...], NoDecode, BeforeValidator(rules.networks)
+    ] = ()
+    public_url: Annotated[str, BeforeValidator(rules.public_url)] | None = None
+    log_format: Annotated[LogFormat, BeforeValidator(rules.word(LogFormat))] = "text"
+    log_level: Annotated[LogLevel, BeforeValidator(rules.word(LogLevel))] = "info"
+    checks_concurrency: Annotated[int, BeforeValidator(rules.whole_number(1, 10_000))] = 500
+    checks_per_host: Annotated[int, BeforeValidator(rules.whole_number(1, 10_000))] = 100
+    executions_kept_days: Annotated[int, BeforeValidator(rules.whole_number(1, 36_500))] | None = (
+        None
+    )
 
     @property
-    def sqlite_path(self) -> Path:
-        """The file that ``database_url`` names."""
-        return Path(self.database_url.removeprefix(_SQLITE))
+    def sqlite_path(self) -> Path | None:
+        """The file that ``database_url`` names; None for PostgreSQL."""
+        path = self.database_url.removeprefix(rules.SQLITE)
+        return None if path == self.database_url else Path(path)
+
+    @property
+    def keep_executions(self) -> timedelta | None:
+        """How long executions are kept; None: for ever."""
+        days = self.executions_kept_days
+        return None if days is None else timedelta(days=days)
+
+    @property
+    def database_shown(self) -> str:
+        """The database in a form that may be shown: without user, password and options."""
+        if self.sqlite_path is not None:
+            return self.database_url
+        parts = urlsplit(self.database_url)
+        place = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{place}{parts.path}"
 
     @classmethod
     def settings_customise_sources(

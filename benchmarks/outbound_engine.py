@@ -1,6 +1,6 @@
 """Which engine makes outbound calls cheapest: calls per second of one core, against raw aiohttp.
 
-    python benchmarks/outbound_engine.py [--calls 2000] [--rounds 5] [--at-once 64] [--loop uvloop]
+    python -m benchmarks.outbound_engine [--calls 2000] [--rounds 5] [--at-once 64] [--loop uvloop]
 
 A server in a process of its own answers on loopback. The engines take turns in short rounds, so
 that what else the machine does hits them alike, and what counts is the CPU time that this process
@@ -13,54 +13,25 @@ import argparse
 import asyncio
 import gc
 import ipaddress
-import multiprocessing
 import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from multiprocessing.connection import Connection
-from typing import cast
 
 import aiohttp
 import httpx
 import uvloop
 from httpx_aiohttp import AiohttpTransport
 
+from benchmarks.receiver import receiving
 from scheduler.guarded_transport import GuardedTransport
 from scheduler.http_check import CheckRequest, HttpChecker
 from scheduler.network_guard import NetworkGuard
 
 Call = Callable[[str], Awaitable[int]]
 
-ANSWER = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n"
-    b'Date: Mon, 02 Nov 2026 08:00:00 GMT\r\nConnection: close\r\n\r\n{"status":"ok"}'
-)
 HEADERS = {"Authorization": "Bearer of-a-token", "X-From": "a benchmark"}
 TIMEOUT = 30
-
-
-class Answerer(asyncio.Protocol):
-    """Answers whatever comes, once, and hangs up."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        if data.endswith(b"\r\n\r\n"):
-            self.transport.write(ANSWER)
-            self.transport.close()
-
-
-def serve(port_out: Connection) -> None:
-    async def main() -> None:
-        server = await asyncio.get_running_loop().create_server(
-            Answerer, "127.0.0.1", 0, backlog=1024
-        )
-        port_out.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    uvloop.run(main())
 
 
 @asynccontextmanager
@@ -207,18 +178,9 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=64, help="calls under way at once")
     parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio")
     options = parser.parse_args()
-    port_in, port_out = multiprocessing.Pipe(duplex=False)
-    server = multiprocessing.get_context("spawn").Process(
-        target=serve, args=(port_out,), daemon=True
-    )
-    server.start()
-    url = f"http://127.0.0.1:{port_in.recv()}/health?job="
     run = uvloop.run if options.loop == "uvloop" else asyncio.run
-    try:
-        run(compare(url, options))
-    finally:
-        server.terminate()
-        server.join()
+    with receiving() as receiver:
+        run(compare(f"{receiver.url}/health?job=", options))
 
 
 if __name__ == "__main__":

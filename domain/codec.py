@@ -28,6 +28,7 @@ from domain.heartbeat import HeartbeatMissed
 from domain.job import JobCreated, JobDeleted, JobPaused, JobResumed, JobUpdated
 from domain.pings import PingReceived
 from domain.project import ProjectCreated, ProjectDeleted, ProjectUpdated
+from domain.retention import ExecutionsExpired
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 """Turns the JSON object of one version of an event into that of the next."""
@@ -70,6 +71,7 @@ EVENT_TYPES: Final[Mapping[str, EventType]] = {
     "ApiKeyCreated": EventType(ApiKeyCreated),
     "ApiKeyRevoked": EventType(ApiKeyRevoked),
     "ErasureCompleted": EventType(ErasureCompleted),
+    "ExecutionsExpired": EventType(ExecutionsExpired),
 }
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from domain.errors import NotAllowed
+from domain.ids import sortable_id
 
 Reason = Literal[
     "status", "timeout", "dns", "connect", "tls", "blocked", "protocol", "too_large", "abandoned"
@@ -30,7 +31,7 @@ MAX_ATTEMPTS: Final = 3
 GRACE: Final = timedelta(seconds=15)
 """How long after its time-out a check may still report, before it counts as unfinished."""
 
-_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def stream(execution_id: str) -> str:
@@ -39,14 +40,14 @@ def stream(execution_id: str) -> str:
 
 
 def scheduled_id(job_id: str, tick: datetime) -> str:
-    """The id of the execution for a job's tick: always the same one for the same two."""
-    seed = f"{job_id} {tick.astimezone(UTC).isoformat()}".encode()
-    number = int.from_bytes(hashlib.sha256(seed).digest()[:16])
-    digits = []
-    for _ in range(25):
-        number, digit = divmod(number, 36)
-        digits.append(_DIGITS[digit])
-    return "e" + "".join(digits)
+    """The id of the execution for a job's tick: always the same one for the same two.
+
+    It must never come out differently: a tick that is looked at again would be recorded again.
+    """
+    tick = tick.astimezone(UTC)
+    seed = f"{job_id} {tick.isoformat()}".encode()
+    chance = int.from_bytes(hashlib.sha256(seed).digest()[:16])
+    return sortable_id("e", (tick - _EPOCH) // timedelta(milliseconds=1), chance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +140,8 @@ class Execution:
 
     status: Status = "none"
     attempt: int = 0
+    deadline: datetime | None = None
+    """While it is running: when whoever made the call is taken for dead."""
 
     @property
     def is_open(self) -> bool:
@@ -157,7 +160,9 @@ def evolve(execution: Execution, event: ExecutionEvent) -> Execution:
         case CheckSkipped():
             return replace(execution, status="skipped")
         case CheckStarted():
-            return replace(execution, status="running", attempt=event.attempt)
+            return replace(
+                execution, status="running", attempt=event.attempt, deadline=event.deadline
+            )
         case CheckSucceeded():
             return replace(execution, status="success")
         case CheckFailed():
@@ -165,16 +170,21 @@ def evolve(execution: Execution, event: ExecutionEvent) -> Execution:
 
 
 def start(
-    execution: Execution, *, method: str, timeout: timedelta, at: datetime
-) -> tuple[ExecutionEvent, ...]:
+    execution: Execution, *, method: str, timeout: timedelta, at: datetime, orphaned: bool = False
+) -> tuple[CheckStarted]:
     """Begin the call, or begin it again where the method may be repeated.
 
-    Raises ``NotAllowed`` for an execution that has ended, or whose call may have been made.
+    It may be begun again past its deadline, or earlier where it is ``orphaned``: known to be in
+    nobody's hands. Raises ``NotAllowed`` for an execution that has ended, whose call may have been
+    made, or is still being made.
     """
     if not execution.is_open:
         raise NotAllowed(f"the execution has ended: {execution.status}")
-    if execution.status == "running" and not may_repeat(execution, method):
-        raise NotAllowed(f"the {method} call may have been made already")
+    if execution.status == "running":
+        if not may_repeat(execution, method):
+            raise NotAllowed(f"the {method} call may have been made already")
+        if not orphaned and execution.deadline is not None and at < execution.deadline:
+            raise NotAllowed(f"the call has until {execution.deadline} to end")
     return (
         CheckStarted(attempt=execution.attempt + 1, started_at=at, deadline=at + timeout + GRACE),
     )

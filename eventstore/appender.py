@@ -51,6 +51,8 @@ MAX_WAITING: Final = 8192
 OnCommit: TypeAlias = Callable[[Sequence[RecordedEvent]], None]
 OnTransaction: TypeAlias = Callable[[float], None]
 """Is told how many seconds a transaction took, whatever came of it."""
+OnUnavailable: TypeAlias = Callable[[int], None]
+"""Is told how many appends were not recorded because the database was unavailable."""
 
 _Answer: TypeAlias = Appended | BaseException
 
@@ -66,12 +68,14 @@ class Appender:
         *,
         on_commit: OnCommit | None = None,
         on_transaction: OnTransaction = lambda _seconds: None,
+        on_unavailable: OnUnavailable = lambda _appends: None,
         max_batch: int = MAX_BATCH,
         max_waiting: int = MAX_WAITING,
     ) -> None:
         self._store = store
         self._on_commit = on_commit
         self._on_transaction = on_transaction
+        self._on_unavailable = on_unavailable
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._queue: SimpleQueue[_Waiter | None] = SimpleQueue()
@@ -170,6 +174,7 @@ class Appender:
             with self._timed():
                 answers = self._store.append(appends)
         except StoreUnavailable as error:
+            self._on_unavailable(len(appends))
             return [_copy(error) for _ in appends]
         except BaseException as error:  # noqa: BLE001  (it is the waiter's to handle)
             if len(appends) == 1:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 
 from eventstore.store import RecordedEvent
 
@@ -30,6 +30,10 @@ class Listener:
         """Return once the log has grown by an event of interest since the last wait began."""
         await self._changed.wait()
         self._changed.clear()
+
+    def is_concerned(self, types: Collection[str] | None) -> bool:
+        """Whether events of ``types`` (None: whatever they are) are of interest."""
+        return self.types is None or types is None or not self.types.isdisjoint(types)
 
     def wake(self) -> None:
         """Let the waiter look; only on the listener's own loop."""
@@ -63,15 +67,19 @@ class LogChanges:
 
     def publish(self, events: Sequence[RecordedEvent]) -> None:
         """Tell that ``events`` were committed; what an ``Appender`` takes as ``on_commit``."""
-        types = {event.type for event in events}
-        self._tell(
-            events[-1].position,
-            lambda listener: listener.types is None or not listener.types.isdisjoint(types),
-        )
+        self.publish_position(events[-1].position, {event.type for event in events})
 
-    def publish_position(self, position: int) -> None:
-        """Tell that the log has come to ``position``, by events of which no more is known."""
-        self._tell(position, lambda _listener: True)
+    def publish_position(self, position: int, types: Collection[str] | None = None) -> None:
+        """Tell that the log has come to ``position``, by events of ``types`` (None: not known)."""
+        with self._lock:
+            self._position = max(self._position, position)
+            concerned = [each for each in self._listeners if each.is_concerned(types)]
+        by_loop: dict[asyncio.AbstractEventLoop, list[Listener]] = {}
+        for listener in concerned:
+            by_loop.setdefault(listener.loop, []).append(listener)
+        for loop, listeners in by_loop.items():
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                loop.call_soon_threadsafe(_wake, listeners)
 
     async def watch(
         self, head: Callable[[], Awaitable[int]], pause: Callable[[], Awaitable[object]]
@@ -86,17 +94,6 @@ class LogChanges:
             position = await head()
             if position > self._position:
                 self.publish_position(position)
-
-    def _tell(self, position: int, concerns: Callable[[Listener], bool]) -> None:
-        with self._lock:
-            self._position = max(self._position, position)
-            concerned = [listener for listener in self._listeners if concerns(listener)]
-        by_loop: dict[asyncio.AbstractEventLoop, list[Listener]] = {}
-        for listener in concerned:
-            by_loop.setdefault(listener.loop, []).append(listener)
-        for loop, listeners in by_loop.items():
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
-                loop.call_soon_threadsafe(_wake, listeners)
 
 
 def _wake(listeners: Iterable[Listener]) -> None:

@@ -7,10 +7,12 @@ read models and the log share one discipline of transactions on every database.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
+
+from eventstore.changes import LogChanges
 
 T = TypeVar("T")
 
@@ -43,6 +45,30 @@ class Database(Protocol):
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Write: commits at the end, or rolls back if the body raises. Not to be nested."""
+
+    def log_transaction(self) -> AbstractContextManager[Connection]:
+        """The same for whatever appends, erases or changes read models: one at a time.
+
+        It holds the log's append lock, so nobody else appends until it ends.
+        """
+
+    def claim(self, query: Callable[[Connection], T]) -> AbstractAsyncContextManager[T]:
+        """Run ``query``, and keep the rows that it locked for as long as the block runs.
+
+        What it locks (``FOR UPDATE SKIP LOCKED``) no other claim gets until the block ends, the
+        process dies, or the database takes it back from a process that has stopped. It must not
+        write. Where only one process works on the log, nothing is locked.
+        """
+
+    async def follow(self, changes: LogChanges) -> None:
+        """Until cancelled: tell ``changes`` of what other processes append to the log."""
+
+    def purge_freed(self) -> bool:
+        """Make sure that nothing erased is left behind where the database keeps freed rows.
+
+        Returns False where somebody still reads an older state; call again later. Blocks: for
+        threads. What file systems and backups keep is the operator's.
+        """
 
     def close(self) -> None:
         """Let go of every connection. Nothing may be running."""

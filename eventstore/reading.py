@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row
 
 from eventstore import statements
+from eventstore.hashing import CHAIN_START
 from eventstore.statements import ALL
 from eventstore.store import Erasure, Head, RecordedEvent
 from eventstore.tables import events as events_table
@@ -93,8 +94,10 @@ def read_all_backward(
 
 def head(connection: Connection) -> Head:
     """Where the log ends; position 0 while it is empty."""
-    position, chain_hash = connection.execute(statements.HEAD).one()
-    return Head(position=position, chain_hash=chain_hash)
+    last = connection.execute(statements.HEAD).first()
+    if last is None:
+        return Head(position=0, chain_hash=CHAIN_START)
+    return Head(position=last.position, chain_hash=last.chain_hash)
 
 
 def checkpoint(connection: Connection, name: str) -> int:
@@ -128,7 +131,10 @@ def _read_log(
     parameters.update((f"type_{n}", name) for n, name in enumerate(wanted))
     rows = connection.execute(
         statements.log_between(
-            backward=backward, of_subject=subject is not None, types=len(wanted)
+            backward=backward,
+            of_subject=subject is not None,
+            types=len(wanted),
+            lateral=connection.dialect.name == "postgresql",
         ),
         parameters,
     )

@@ -12,9 +12,19 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, inspect, select
+from sqlalchemy.exc import DBAPIError
 
-EXPECTED_REVISION: Final = "0002_read_models"
+from eventstore import postgres_faults, postgres_locks, sqlite_faults
+
+EXPECTED_REVISION: Final = "0003_scaled"
 """The newest of ``migrations/versions``; a test holds the two together."""
+
+_TURN: Final = (
+    "SET LOCAL lock_timeout = 0",
+    f"SELECT pg_advisory_xact_lock({postgres_locks.MIGRATING})",
+    "SET LOCAL lock_timeout = '5s'",
+)
+"""A turn is waited for however long it takes, and then each table for five seconds."""
 
 _revision_table = Table("alembic_version", MetaData(), Column("version_num", String))
 
@@ -58,15 +68,33 @@ def migrate(engine: Engine) -> None:
     """Bring the schema up to date, in one transaction; does nothing where it is.
 
     Safe to run in several processes at once: the first one does it, the others wait and find it
-    done. Raises :class:`SchemaOutOfDate` for a schema that is newer than this CronPulse.
+    done. Raises :class:`SchemaOutOfDate` for a schema that is newer than this CronPulse, and
+    :class:`~eventstore.store.StoreUnavailable` where the database fails, or somebody uses a table
+    for too long (see ``migrations/__init__.py``); nothing is changed then.
     """
-    with engine.begin() as connection:
-        found = current_revision(connection)
-        if found == EXPECTED_REVISION:
-            return
-        if found is not None and found > EXPECTED_REVISION:
-            raise SchemaOutOfDate(found, EXPECTED_REVISION)
-        _upgrade(connection)
+    try:
+        with engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                _take_turn(connection)
+            _migrate(connection)
+    except DBAPIError as error:
+        faults = postgres_faults if engine.dialect.name == "postgresql" else sqlite_faults
+        faults.raise_fault(error)
+
+
+def _take_turn(connection: Connection) -> None:
+    """Wait for whoever is migrating. On SQLite the transaction itself is a turn already."""
+    for statement in _TURN:
+        connection.exec_driver_sql(statement)
+
+
+def _migrate(connection: Connection) -> None:
+    found = current_revision(connection)
+    if found == EXPECTED_REVISION:
+        return
+    if found is not None and found > EXPECTED_REVISION:
+        raise SchemaOutOfDate(found, EXPECTED_REVISION)
+    _upgrade(connection)
 
 
 def _upgrade(connection: Connection) -> None:

@@ -17,10 +17,11 @@ There is no memory mapping: measured, it made reads no faster.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from sqlite3 import SQLITE_BUSY, OperationalError
 from sqlite3 import Connection as DriverConnection
@@ -33,6 +34,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
+from eventstore import reading
+from eventstore.changes import LogChanges
 from eventstore.sqlite_faults import raise_fault
 from eventstore.store import StoreUnavailable
 
@@ -44,6 +47,9 @@ BUSY_TIMEOUT: Final = 10.0
 WAL_ATTEMPTS: Final = 500
 WAL_PAUSE: Final = 0.02
 """Seconds between attempts to have a new file in WAL mode: ten seconds for all of them."""
+
+LOOK_EVERY: Final = 1.0
+"""Seconds between looks for events that another process appended, such as the command line."""
 
 _BEGIN: Final = "eventstore_begin"
 """The execution option that names the statement which begins a transaction."""
@@ -108,6 +114,23 @@ class SqliteDatabase:
                     yield connection
             except DBAPIError as error:
                 raise_fault(error)
+
+    def log_transaction(self) -> AbstractContextManager[Connection]:
+        """The same: there is one writer at a time anyway."""
+        return self.transaction()
+
+    @asynccontextmanager
+    async def claim(self, query: Callable[[Connection], T]) -> AsyncIterator[T]:
+        """Only read: one process works on the log, and every claim is its own."""
+        yield self.read_now(query)
+
+    async def follow(self, changes: LogChanges) -> None:
+        """Look at the log's head every second."""
+
+        async def head() -> int:
+            return (await self.read(reading.head)).position
+
+        await changes.watch(head, lambda: asyncio.sleep(LOOK_EVERY))
 
     def purge_freed(self) -> bool:
         """Make sure that no erased byte is left in the write-ahead log, by emptying it.

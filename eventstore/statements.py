@@ -1,12 +1,13 @@
 """The log's statements, on every database. Built once: SQLAlchemy keys its cache by structure.
 
 ``ALL`` stands for "no limit" and "no upper end", so that one statement serves with and without.
-Lists of names go in as one parameter, whatever their length: each backend says how (its
-``listed``), so that the statement, and the database's plan for it, stay the same.
+Lists of names go in as one parameter, whatever their length, so that the statement, and the database's
+plan for it, stay the same: each kind of database says how.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
@@ -19,11 +20,12 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    true,
     union_all,
     update,
 )
 
-from eventstore.tables import checkpoints, events, log_head, sealed_subjects, secrets
+from eventstore.tables import checkpoints, events, sealed_subjects, secrets
 
 ALL: Final = 2**63 - 1
 """A position, version and number of rows that no log reaches."""
@@ -46,12 +48,13 @@ STREAM_BACKWARD: Final = (
 
 
 @cache
-def log_between(*, backward: bool, of_subject: bool, types: int) -> Select[*tuple[Any, ...]]:
+def log_between(
+    *, backward: bool, of_subject: bool, types: int, lateral: bool
+) -> Select[*tuple[Any, ...]]:
     """Events with positions above ``after`` and up to ``until``, at most ``limit`` of them.
 
     Parameters: those three, ``subject`` where it is asked for, and ``type_0`` … for ``types``
-    types. Each type is looked up on its own by ``(type, position)`` and the results are merged:
-    with ``type IN (…)`` the database would either walk the whole log or sort every match.
+    types. ``lateral`` says whether the database has LATERAL, and might need it.
     """
     if of_subject:
         wanted: list[ColumnElement[bool]] = [events.c.subject == bindparam("subject")]
@@ -60,6 +63,25 @@ def log_between(*, backward: bool, of_subject: bool, types: int) -> Select[*tupl
         return _between(select(events).where(*wanted), backward=backward)
     if types == 0:
         return _between(select(events), backward=backward)
+    found = _positions_of_types(types, backward=backward)
+    if not lateral:
+        listed = select(found.subquery().c.position)
+        return _between(select(events).where(events.c.position.in_(listed)), backward=backward)
+    first = _in_order(found, found.selected_columns.position, backward=backward).subquery("found")
+    event = select(events).where(events.c.position == first.c.position).limit(1).lateral("event")
+    place = first.c.position
+    return (
+        select(event).join_from(first, event, true()).order_by(place.desc() if backward else place)
+    )
+
+
+def _positions_of_types(types: int, *, backward: bool) -> Select[*tuple[Any, ...]]:
+    """Where events of some types are: the first ``limit`` of each.
+
+    Each type is looked up on its own by ``(type, position)`` and the results are merged: with
+    ``type IN (…)`` a database would either walk the whole log or sort every match. Nor must it walk the
+    log and look whether each event is among the found ones, as PostgreSQL thinks fit.
+    """
     by_type = [
         _between(
             select(events.c.position).where(events.c.type == bindparam(f"type_{n}")),
@@ -67,32 +89,53 @@ def log_between(*, backward: bool, of_subject: bool, types: int) -> Select[*tupl
         )
         for n in range(types)
     ]
-    found = union_all(*(select(each.subquery()) for each in by_type)).subquery()
-    return _between(
-        select(events).where(events.c.position.in_(select(found.c.position))), backward=backward
-    )
+    return select(union_all(*(select(each.subquery()) for each in by_type)).subquery())
 
 
 def _between(query: Select[*tuple[Any, ...]], *, backward: bool) -> Select[*tuple[Any, ...]]:
-    return (
-        query.where(events.c.position > bindparam("after"), events.c.position <= bindparam("until"))
-        .order_by(events.c.position.desc() if backward else events.c.position)
-        .limit(bindparam("limit"))
+    between = query.where(
+        events.c.position > bindparam("after"), events.c.position <= bindparam("until")
     )
+    return _in_order(between, events.c.position, backward=backward)
+
+
+def _in_order(
+    query: Select[*tuple[Any, ...]], position: ColumnElement[int], *, backward: bool
+) -> Select[*tuple[Any, ...]]:
+    return query.order_by(position.desc() if backward else position).limit(bindparam("limit"))
 
 
 # ---- what an append has to know
 
-HEAD: Final = select(log_head.c.position, log_head.c.chain_hash)
+HEAD: Final = (
+    select(events.c.position, events.c.chain_hash).order_by(events.c.position.desc()).limit(1)
+)
 
 
-def recorded_with_ids(listed: FromClause) -> Select[*tuple[Any, ...]]:
+Among = Callable[[ColumnElement[str]], ColumnElement[bool]]
+"""Says in a database's way that a text is one of those in the parameter ``names``."""
+
+
+def recorded_with_ids(among: Among) -> Select[*tuple[Any, ...]]:
     """Events whose ids are listed."""
-    return select(events).where(events.c.event_id.in_(select(listed.c.value)))
+    return select(events).where(among(events.c.event_id))
+
+
+def secrets_among(among: Among) -> Select[*tuple[Any, ...]]:
+    """The secrets whose ids are listed."""
+    return select(secrets).where(among(secrets.c.secret_id))
+
+
+def sealed_among(among: Among) -> Select[*tuple[Any, ...]]:
+    """Which of the listed subjects are sealed."""
+    return select(sealed_subjects.c.subject).where(among(sealed_subjects.c.subject))
 
 
 def present_versions(listed: FromClause) -> Select[*tuple[Any, ...]]:
-    """Each listed stream's last version, by one look at its index; null where there is none."""
+    """Each listed stream's last version, by one look at its index; null where there is none.
+
+    The streams are the column ``value`` of ``listed``.
+    """
     last = (
         select(func.max(events.c.version))
         .where(events.c.stream == listed.c.value)
@@ -102,26 +145,11 @@ def present_versions(listed: FromClause) -> Select[*tuple[Any, ...]]:
     return select(listed.c.value, last)
 
 
-def sealed_among(listed: FromClause) -> Select[*tuple[Any, ...]]:
-    """Which of the listed subjects are sealed."""
-    return select(sealed_subjects.c.subject).where(
-        sealed_subjects.c.subject.in_(select(listed.c.value))
-    )
-
-
-def secrets_among(listed: FromClause) -> Select[*tuple[Any, ...]]:
-    """The secrets whose ids are listed."""
-    return select(secrets).where(secrets.c.secret_id.in_(select(listed.c.value)))
-
-
 # ---- what an append writes
 
 INSERT_EVENTS: Final = insert(events)
 INSERT_SECRETS: Final = insert(secrets)
 INSERT_SEALS: Final = insert(sealed_subjects)
-MOVE_HEAD: Final = update(log_head).values(
-    position=bindparam("to_position"), chain_hash=bindparam("to_chain_hash")
-)
 
 # ---- checkpoints
 

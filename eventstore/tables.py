@@ -1,8 +1,8 @@
 """The tables of the log, on every database.
 
 Who owns what: ``events`` holds history and is never rewritten, except that erasing nulls
-``payload`` and ``salt``; ``log_head`` is its one-row summary; ``sealed_subjects`` and ``secrets``
-make deletion for good possible; ``checkpoints`` remembers how far each subscriber has come.
+``payload`` and ``salt``; ``sealed_subjects`` and ``secrets`` make deletion for good possible;
+``checkpoints`` remembers how far each subscriber has come.
 
 The migrations create these tables on an operator's database. ``metadata`` says the same in
 SQLAlchemy's words, and a test holds the two together.
@@ -16,7 +16,6 @@ from typing import Final
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    CheckConstraint,
     Column,
     Dialect,
     Index,
@@ -68,51 +67,45 @@ metadata = MetaData()
 
 _position = BigInteger().with_variant(Integer(), "sqlite")
 
+name_type = String().with_variant(String(collation="C"), "postgresql")
+"""For names and ids: sorted and compared by its bytes, which is what SQLite does, and the quickest way."""
+
 events = Table(
     "events",
     metadata,
     Column("position", _position, primary_key=True, autoincrement=False),
-    Column("stream", String, nullable=False),
+    Column("stream", name_type, nullable=False),
     Column("version", BigInteger, nullable=False),
-    Column("event_id", String, nullable=False),
-    Column("type", String, nullable=False),
+    Column("event_id", name_type, nullable=False),
+    Column("type", name_type, nullable=False),
     Column("schema_version", Integer, nullable=False),
     Column("payload", LargeBinary),
     Column("salt", LargeBinary),
     Column("payload_hash", LargeBinary, nullable=False),
     Column("chain_hash", LargeBinary, nullable=False),
-    Column("subject", String, nullable=False),
-    Column("account", String, nullable=False),
-    Column("actor", String, nullable=False),
+    Column("subject", name_type, nullable=False),
+    Column("account", name_type, nullable=False),
+    Column("actor", name_type, nullable=False),
     Column("recorded_at", UtcMicroseconds, nullable=False),
-    Column("correlation_id", String, nullable=False),
-    Column("causation_id", String),
+    Column("correlation_id", name_type, nullable=False),
+    Column("causation_id", name_type),
     UniqueConstraint("stream", "version", name="events_stream_version"),
     UniqueConstraint("event_id", name="events_event_id"),
     Index("events_subject", "subject", "position"),
     Index("events_type", "type", "position"),
 )
 
-log_head = Table(
-    "log_head",
-    metadata,
-    Column("only_row", Integer, primary_key=True, autoincrement=False),
-    Column("position", BigInteger, nullable=False),
-    Column("chain_hash", LargeBinary, nullable=False),
-    CheckConstraint("only_row = 1", name="log_head_only_row"),
-)
-
 checkpoints = Table(
     "checkpoints",
     metadata,
-    Column("name", String, primary_key=True),
+    Column("name", name_type, primary_key=True),
     Column("position", BigInteger, nullable=False),
 )
 
 sealed_subjects = Table(
     "sealed_subjects",
     metadata,
-    Column("subject", String, primary_key=True),
+    Column("subject", name_type, primary_key=True),
     Column("sealed_position", BigInteger, nullable=False),
     Column("erased_position", BigInteger, nullable=False),
     Column("finished", Boolean, nullable=False),
@@ -122,9 +115,9 @@ sealed_subjects = Table(
 secrets = Table(
     "secrets",
     metadata,
-    Column("secret_id", String, primary_key=True),
-    Column("subject", String, nullable=False),
-    Column("key_id", String, nullable=False),
+    Column("secret_id", name_type, primary_key=True),
+    Column("subject", name_type, nullable=False),
+    Column("key_id", name_type, nullable=False),
     Column("ciphertext", LargeBinary, nullable=False),
     Index("secrets_subject", "subject"),
 )

@@ -23,10 +23,9 @@ from sqlalchemy import (
     Text,
     bindparam,
     exists,
-    insert,
     select,
-    update,
 )
+from sqlalchemy.dialects.postgresql import insert
 
 from domain.api_key import FULL_ACCESS, ApiKeyCreated, ApiKeyRevoked
 from eventstore.tables import UtcMicroseconds
@@ -112,6 +111,13 @@ _ALL = _VIEW.order_by(api_keys.c.position)
 _OF_ACCOUNT = _ALL.where(api_keys.c.account == bindparam("account"))
 _ANY = select(exists().select_from(api_keys))
 
+_noted = insert(api_key_usage)  # PostgreSQL's words, which are SQLite's as well
+_NOTE = _noted.on_conflict_do_update(
+    index_elements=[api_key_usage.c.key_id],
+    set_={"last_used_at": _noted.excluded.last_used_at},
+    where=api_key_usage.c.last_used_at < _noted.excluded.last_used_at,
+)
+
 
 def by_hash(connection: Connection, key_hash: str) -> ApiKeyView | None:
     """The key with this hash, revoked or not; None if there never was one."""
@@ -132,11 +138,11 @@ def any_exists(connection: Connection) -> bool:
 
 
 def note_usage(connection: Connection, used_at: Mapping[str, datetime]) -> None:
-    """Note when keys were last used."""
-    for key_id, moment in used_at.items():
-        change = update(api_key_usage).where(api_key_usage.c.key_id == key_id)
-        if connection.execute(change.values(last_used_at=moment)).rowcount == 0:
-            connection.execute(insert(api_key_usage).values(key_id=key_id, last_used_at=moment))
+    """Note when keys were last used, as far as no later use is noted; other processes do the same."""
+    in_one_order = sorted(used_at.items())  # so that no two processes wait for each other's rows
+    if in_one_order:
+        rows = [{"key_id": key_id, "last_used_at": moment} for key_id, moment in in_one_order]
+        connection.execute(_NOTE, rows)
 
 
 def _view(row: Any) -> ApiKeyView:  # noqa: ANN401  (a row of any shape)

@@ -31,6 +31,7 @@ from domain.execution import (
 )
 from domain.job import JobDeleted
 from eventstore.tables import EPOCH, UtcMicroseconds
+from projections.listed import among
 from projections.projection import DecodedEvent, Projection, metadata
 from projections.rows import Rows
 
@@ -56,12 +57,13 @@ checks_in_flight = Table(
 def apply(connection: Connection, events: Sequence[DecodedEvent]) -> None:
     """Bring the table up to date with the events."""
     rows = Rows(connection, checks_in_flight)
+    given_up = _of_deleted_jobs(connection, events)
     for event in events:
         match event.content:
-            case CheckDue() as due:
-                rows.put(_queued(event, tick=due.tick))
-            case RunRequested():
-                rows.put(_queued(event, tick=None))
+            case CheckDue() | RunRequested():
+                rows.put(_queued(event))
+                if event.subject in given_up:
+                    given_up[event.subject].append(execution_id(event))
             case CheckStarted() as started:
                 rows.change(
                     execution_id(event),
@@ -74,7 +76,8 @@ def apply(connection: Connection, events: Sequence[DecodedEvent]) -> None:
             case CheckSucceeded() | CheckFailed():
                 rows.remove(execution_id(event))
             case JobDeleted():
-                _give_up(connection, rows, event.subject)
+                for key in given_up[event.subject]:
+                    rows.remove(key)
     rows.write()
 
 
@@ -91,7 +94,7 @@ def execution_id(event: DecodedEvent) -> str:
     return event.envelope.stream.partition("-")[2]
 
 
-def _queued(event: DecodedEvent, *, tick: datetime | None) -> dict[str, Any]:
+def _queued(event: DecodedEvent) -> dict[str, Any]:
     envelope = event.envelope
     return {
         "execution_id": execution_id(event),
@@ -101,19 +104,24 @@ def _queued(event: DecodedEvent, *, tick: datetime | None) -> dict[str, Any]:
         "status": "queued",
         "attempt": 0,
         "queued_at": envelope.recorded_at,
-        "tick": tick,
+        "tick": event.content.tick if isinstance(event.content, CheckDue) else None,
         "deadline": None,
         "cause": envelope.event_id,
         "correlation_id": envelope.correlation_id,
     }
 
 
-def _give_up(connection: Connection, rows: Rows, job_id: str) -> None:
-    rows.write()
-    found = connection.execute(_OF_JOB, {"job_id": job_id}).scalars().all()
-    rows.load(found)
-    for key in found:
-        rows.remove(key)
+def _of_deleted_jobs(
+    connection: Connection, events: Sequence[DecodedEvent]
+) -> dict[str, list[str]]:
+    """Each job that the events delete, with its checks that had not ended before the events."""
+    jobs: dict[str, list[str]] = {
+        event.subject: [] for event in events if isinstance(event.content, JobDeleted)
+    }
+    if jobs:
+        for row in connection.execute(_OF_JOBS, {"job_ids": list(jobs)}):
+            jobs[row.job_id].append(row.execution_id)
+    return jobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,22 +146,24 @@ class CheckInFlight:
     def state(self) -> Execution:
         """The execution as its events tell it."""
         return Execution(
-            status="running" if self.status == "running" else "queued", attempt=self.attempt
+            status="running" if self.status == "running" else "queued",
+            attempt=self.attempt,
+            deadline=self.deadline,
         )
 
 
-_OF_JOB = select(checks_in_flight.c.execution_id).where(
-    checks_in_flight.c.job_id == bindparam("job_id")
+_OF_JOBS = select(checks_in_flight.c.job_id, checks_in_flight.c.execution_id).where(
+    among(checks_in_flight.c.job_id, "job_ids")
 )
-_BY_IDS = select(checks_in_flight).where(
-    checks_in_flight.c.execution_id.in_(bindparam("ids", expanding=True))
-)
+_BY_IDS = select(checks_in_flight).where(among(checks_in_flight.c.execution_id, "ids"))
 _place = tuple_(checks_in_flight.c.queued_at, checks_in_flight.c.execution_id)
 UNFINISHED = (
     select(checks_in_flight)
     .where(
-        checks_in_flight.c.queued_at <= bindparam("queued_until"),
-        checks_in_flight.c.deadline.is_(None)
+        (
+            checks_in_flight.c.deadline.is_(None)
+            & (checks_in_flight.c.queued_at <= bindparam("queued_until"))
+        )
         | (checks_in_flight.c.deadline <= bindparam("moment")),
         _place > tuple_(bindparam("after_queued_at", type_=UtcMicroseconds), bindparam("after_id")),
     )
@@ -164,7 +174,7 @@ UNFINISHED = (
 
 def by_ids(connection: Connection, ids: Sequence[str]) -> list[CheckInFlight]:
     """Those of these executions that have not ended."""
-    return [_in_flight(row) for row in connection.execute(_BY_IDS, {"ids": list(ids)}).mappings()]
+    return [_in_flight(row) for row in connection.execute(_BY_IDS, {"ids": ids}).mappings()]
 
 
 def unfinished(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,12 +21,17 @@ from sqlalchemy import (
     select,
 )
 
+from domain.errors import InvalidField
 from domain.execution import CheckDue, CheckSkipped
 from domain.job import JobCreated, JobDeleted, JobPaused, JobResumed, JobUpdated
+from domain.missed_ticks import Missed, missed
+from domain.schedule import parse_schedule
+from eventstore import claims
 from eventstore.tables import UtcMicroseconds
+from projections import buckets
 from projections.checks_in_flight import checks_in_flight
 from projections.projection import DecodedEvent, Projection, metadata
-from projections.rows import Rows
+from projections.rows import Row, Rows
 
 due_ticks = Table(
     "due_ticks",
@@ -37,8 +43,10 @@ due_ticks = Table(
     Column("timezone", String, nullable=False),
     Column("scheduled_since", UtcMicroseconds, nullable=False),
     Column("tick", UtcMicroseconds),
+    Column("last_tick", UtcMicroseconds),
+    Column("overdue", BigInteger, nullable=False, server_default="0"),
     Column("job_version", BigInteger, nullable=False),
-    Index("due_ticks_by_tick", "tick"),
+    Index("due_ticks_by_tick", "tick").ddl_if(dialect="sqlite"),
 )
 
 
@@ -62,6 +70,8 @@ def apply(connection: Connection, events: Sequence[DecodedEvent]) -> None:
                         "timezone": settings.timezone,
                         "scheduled_since": created.created_at,
                         "tick": created.next_tick if settings.mode == "active" else None,
+                        "last_tick": None,
+                        "overdue": 0,
                         "job_version": version,
                     }
                 )
@@ -69,21 +79,16 @@ def apply(connection: Connection, events: Sequence[DecodedEvent]) -> None:
                 rows.change(job_id, job_version=version)
                 if updated.reschedules:
                     _reschedule(rows, job_id, updated)
-            case JobPaused():
-                rows.change(job_id, tick=None, job_version=version)
+            case JobPaused() as paused:
+                rows.change(job_id, job_version=version)
+                _stop(rows, job_id, paused.paused_at)
             case JobResumed() as resumed:
-                row = rows.get(job_id)
-                active = row is not None and row["mode"] == "active"
-                rows.change(
-                    job_id,
-                    tick=resumed.next_tick if active else None,
-                    scheduled_since=resumed.resumed_at,
-                    job_version=version,
-                )
+                rows.change(job_id, job_version=version)
+                _follow(rows, job_id, resumed.next_tick, since=resumed.resumed_at)
             case JobDeleted() | None:
                 rows.remove(job_id)
             case CheckDue() | CheckSkipped() as ticked:
-                rows.change(job_id, tick=ticked.next_tick)
+                rows.change(job_id, tick=ticked.next_tick, last_tick=ticked.tick, overdue=0)
     rows.write()
 
 
@@ -104,34 +109,62 @@ PROJECTION = Projection(
 
 
 def _reschedule(rows: Rows, job_id: str, updated: JobUpdated) -> None:
-    """Follow the new schedule; a tick of the old one that had come by then is still to be recorded."""
+    """Follow the new schedule; the latest tick of the old one that had come is still to be recorded."""
     row = rows.get(job_id)
     if row is None:
         return
     settings = updated.settings
-    had_come = row["tick"] is not None and row["tick"] <= updated.updated_at
-    if settings.mode != "active":
-        tick = None
-    elif had_come:
-        tick = row["tick"]
-    else:
-        tick = updated.next_tick
-    rows.change(
-        job_id,
-        mode=settings.mode,
-        schedule=settings.schedule,
-        timezone=settings.timezone,
-        scheduled_since=updated.updated_at,
-        tick=tick,
-    )
+    come = _come(row, updated.updated_at)
+    if come is None or settings.mode != "active":
+        _stop(rows, job_id, updated.updated_at)
+    rows.change(job_id, mode=settings.mode, schedule=settings.schedule, timezone=settings.timezone)
+    _follow(rows, job_id, updated.next_tick, since=updated.updated_at)
+    if come is not None and settings.mode == "active":
+        rows.change(job_id, tick=come.tick, overdue=row["overdue"] + come.others)
+
+
+def _stop(rows: Rows, job_id: str, at: datetime) -> None:
+    """No more ticks; those that had come and were not recorded count with the next one that is."""
+    row = rows.get(job_id)
+    if row is not None:
+        come = _come(row, at)
+        others = 0 if come is None else 1 + come.others
+        rows.change(job_id, tick=None, overdue=row["overdue"] + others)
+
+
+def _follow(rows: Rows, job_id: str, next_tick: datetime | None, *, since: datetime) -> None:
+    """Go on with ``next_tick``, the first after ``since``; but never with one that is behind the last.
+
+    What was decided before a tick was recorded may be recorded after it.
+    """
+    row = rows.get(job_id)
+    if row is None:
+        return
+    last_tick = row["last_tick"]
+    if last_tick is not None and last_tick > since:
+        since = last_tick
+        with suppress(InvalidField):  # a time zone that is not known here, say
+            next_tick = parse_schedule(row["schedule"], row["timezone"]).next_after(since)
+    rows.change(job_id, tick=next_tick if row["mode"] == "active" else None, scheduled_since=since)
+
+
+def _come(row: Row, until: datetime) -> Missed | None:
+    """What had come by then and was not recorded."""
+    if row["tick"] is None or row["tick"] > until:
+        return None
+    try:
+        schedule = parse_schedule(row["schedule"], row["timezone"])
+    except InvalidField:  # as above
+        return Missed(tick=row["tick"], others=0)
+    return missed(schedule, tick=row["tick"], since=row["scheduled_since"], until=until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueTick:
     """A job whose tick has come. ``job_version`` is the version of its stream that says so.
 
-    Ticks of its present schedule are those after ``scheduled_since``. ``running`` names an
-    unfinished check of the job, if there is one.
+    Ticks of its present schedule are those after ``scheduled_since``; ``overdue`` counts others that
+    came before and are in no record. ``running`` names an unfinished check of the job, if there is one.
     """
 
     job_id: str
@@ -140,13 +173,15 @@ class DueTick:
     timezone: str
     scheduled_since: datetime
     tick: datetime
+    overdue: int
     job_version: int
     running: str | None
 
 
 _RUNNING = (
-    select(func.min(checks_in_flight.c.execution_id))
+    select(checks_in_flight.c.execution_id)
     .where(checks_in_flight.c.job_id == due_ticks.c.job_id)
+    .limit(1)  # any will do; to find the least of them, PostgreSQL may walk them all by their ids
     .correlate(due_ticks)
     .scalar_subquery()
 )
@@ -156,7 +191,9 @@ DUE = (
     .order_by(due_ticks.c.tick)
     .limit(bindparam("row_limit"))
 )
+DUE_IN_BUCKETS = buckets.of_each(DUE, due_ticks.c.job_id, due_ticks.c.tick)
 NEXT = select(func.min(due_ticks.c.tick))
+NEXT_OF_BUCKETS = buckets.earliest(due_ticks.c.job_id, due_ticks.c.tick)
 
 
 def due(connection: Connection, moment: datetime, *, limit: int) -> list[DueTick]:
@@ -165,9 +202,28 @@ def due(connection: Connection, moment: datetime, *, limit: int) -> list[DueTick
     return [_due_tick(row) for row in found.mappings()]
 
 
+def claim(connection: Connection, moment: datetime, *, limit: int) -> list[DueTick]:
+    """The same, of jobs that nobody else has claimed; they are ours until the transaction ends.
+
+    Empty where nothing is due, or others are at all of it.
+    """
+    if connection.dialect.name == "sqlite":
+        return due(connection, moment, limit=limit)
+    mine = claims.take_buckets(
+        connection, claims.TICKS, job_id=due_ticks.c.job_id, due=due_ticks.c.tick, moment=moment
+    )
+    if not mine:
+        return []
+    parameters = {"moment": moment, "buckets": mine, "row_limit": limit // len(mine)}
+    found = connection.execute(DUE_IN_BUCKETS, parameters)
+    return [_due_tick(row) for row in found.mappings()]
+
+
 def next_tick(connection: Connection) -> datetime | None:
     """The earliest tick of all, due already or to come."""
-    return connection.execute(NEXT).scalar()
+    if connection.dialect.name == "sqlite":
+        return connection.execute(NEXT).scalar()
+    return connection.execute(NEXT_OF_BUCKETS, {"buckets": buckets.ALL}).scalar()
 
 
 def _due_tick(row: Any) -> DueTick:  # noqa: ANN401  (a row of any shape)

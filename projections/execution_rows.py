@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    literal_column,
+)
 
 from eventstore.tables import UtcMicroseconds
 from projections.projection import DecodedEvent, metadata
@@ -27,7 +36,7 @@ executions = Table(
     Column("scheduled_for", UtcMicroseconds),
     Column("started_at", UtcMicroseconds),
     Column("finished_at", UtcMicroseconds),
-    Column("duration_ms", Integer),
+    Column("duration_ms", BigInteger().with_variant(Integer(), "sqlite")),  # 25 days are too many
     Column("status_code", Integer),
     Column("message", Text),
     Column("output", Text),
@@ -36,12 +45,27 @@ executions = Table(
     Column("skipped_ticks", BigInteger, nullable=False),
     Index("executions_of_job", "job_id", "happened_at", "id"),
 )
-OPEN_PINGS = (executions.c.status == "running") & (executions.c.trigger == "ping")
+OPEN_PINGS = (executions.c.status == literal_column("'running'")) & (
+    executions.c.trigger == literal_column("'ping'")
+)
 Index(
     "executions_open_pings",
     executions.c.job_id,
     sqlite_where=OPEN_PINGS,
     postgresql_where=OPEN_PINGS,
+)
+
+ENDED = executions.c.status.not_in(
+    [literal_column("'queued'", String), literal_column("'running'", String)]
+)
+"""Spelt out: with parameters in their place a database may not see that the index fits."""
+
+Index(
+    "executions_by_age",
+    executions.c.happened_at,
+    executions.c.id,
+    sqlite_where=ENDED,
+    postgresql_where=ENDED,
 )
 
 

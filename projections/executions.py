@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import (
@@ -13,7 +14,6 @@ from sqlalchemy import (
     Select,
     String,
     bindparam,
-    delete,
     select,
     tuple_,
 )
@@ -30,17 +30,30 @@ from domain.execution import (
 )
 from domain.heartbeat import HeartbeatMissed
 from domain.pings import PingReceived
+from domain.retention import ExecutionsExpired
 from eventstore.tables import UtcMicroseconds
-from projections import reported_executions
+from projections import expired_executions, reported_executions
 from projections.checks_in_flight import execution_id
 from projections.execution_rows import executions, new_row
 from projections.projection import DecodedEvent, Projection
 from projections.reported_executions import missed, pinged
-from projections.rows import Rows
+from projections.rows import Rows, bulk_on
 
 
 def apply(connection: Connection, events: Sequence[DecodedEvent]) -> None:
     """Bring the table up to date with the events."""
+    for expired, some in groupby(
+        events, lambda event: isinstance(event.content, ExecutionsExpired)
+    ):
+        if expired:
+            for event in some:
+                expired_executions.expire(connection, event.content)
+        else:
+            _told(connection, list(some))
+    _forget_erased(connection, events)
+
+
+def _told(connection: Connection, events: Sequence[DecodedEvent]) -> None:
     rows = Rows(connection, executions)
     open_starts = reported_executions.open_starts(connection, rows, events)
     for event in events:
@@ -61,7 +74,6 @@ def apply(connection: Connection, events: Sequence[DecodedEvent]) -> None:
                     start for start in starts if start.ping_id != miss.started_id
                 )
     rows.write()
-    _forget_erased(connection, events)
 
 
 PROJECTION = Projection(
@@ -76,6 +88,7 @@ PROJECTION = Projection(
         CheckFailed,
         PingReceived,
         HeartbeatMissed,
+        ExecutionsExpired,
         ErasureCompleted,
     ),
     apply=apply,
@@ -111,28 +124,29 @@ def _begun(event: DecodedEvent) -> dict[str, Any]:
 
 
 def _ended(outcome: Outcome) -> dict[str, Any]:
-    ended: dict[str, Any] = {"finished_at": outcome.finished_at, "status_code": outcome.status_code}
-    if outcome.timings is not None:
-        ended["duration_ms"] = round(outcome.timings.total_ms)
-    if isinstance(outcome, CheckSucceeded):
-        return ended | {"status": "success"}
-    return ended | {
-        "status": "failed",
-        "reason": outcome.reason,
-        "message": outcome.message,
-        "output": outcome.output,
+    """Always the same columns, so that all that end in a batch are written by one statement."""
+    failure = outcome if isinstance(outcome, CheckFailed) else None
+    timings = outcome.timings
+    return {
+        "status": "success" if failure is None else "failed",
+        "finished_at": outcome.finished_at,
+        "status_code": outcome.status_code,
+        "duration_ms": None if timings is None else round(timings.total_ms),
+        "reason": failure and failure.reason,
+        "message": failure and failure.message,
+        "output": failure and failure.output,
     }
 
 
 def _forget_erased(connection: Connection, events: Sequence[DecodedEvent]) -> None:
     """Drop as many rows of a job as payloads of its events went: a bounded portion each time."""
+    bulk = bulk_on(connection)
     erased = Counter(event.subject for event in events if event.content is None)
-    for job_id, portion in erased.items():
-        some = select(executions.c.id).where(executions.c.job_id == job_id).limit(portion)
-        connection.execute(delete(executions).where(executions.c.id.in_(some)))
-    for event in events:
-        if isinstance(event.content, ErasureCompleted):
-            connection.execute(delete(executions).where(executions.c.job_id == event.subject))
+    if erased:
+        bulk.delete_portions(connection, executions.c.job_id, erased)
+    gone = [event.subject for event in events if isinstance(event.content, ErasureCompleted)]
+    if gone:
+        bulk.delete(connection, executions.c.job_id, gone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,17 +9,17 @@ import logging
 from collections.abc import Iterable, Mapping
 
 import msgspec
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, select
 
 from domain.headers import NO_HEADERS, HeaderMark, HeaderSet
 from eventstore.secrets import SecretBox, SecretUnreadable
 from eventstore.store import SealedSecret
 from eventstore.tables import secrets
-from projections.rows import chunks
+from projections.listed import among
 
 _log = logging.getLogger(__name__)
 
-_SECRETS = select(secrets).where(secrets.c.secret_id.in_(bindparam("secret_ids", expanding=True)))
+_SECRETS = select(secrets).where(among(secrets.c.secret_id, "secret_ids"))
 
 
 def seal(
@@ -44,20 +44,21 @@ def find(
     """
     ids = [each.secret_id for each in header_sets if each.secret_id is not None]
     found: dict[str, dict[str, str]] = {}
-    for chunk in chunks(ids):
-        for row in connection.execute(_SECRETS, {"secret_ids": chunk}):
-            sealed = SealedSecret(
-                secret_id=row.secret_id,
-                subject=row.subject,
-                key_id=row.key_id,
-                ciphertext=row.ciphertext,
-            )
-            try:
-                content = box.open(sealed)
-            except SecretUnreadable as unreadable:
-                _log.warning("header values can't be read: %s", unreadable)
-            else:
-                found[sealed.secret_id] = msgspec.json.decode(content, type=dict[str, str])
+    if not ids:
+        return found
+    for row in connection.execute(_SECRETS, {"secret_ids": ids}):
+        sealed = SealedSecret(
+            secret_id=row.secret_id,
+            subject=row.subject,
+            key_id=row.key_id,
+            ciphertext=row.ciphertext,
+        )
+        try:
+            content = box.open(sealed)
+        except SecretUnreadable as unreadable:
+            _log.warning("header values can't be read: %s", unreadable)
+        else:
+            found[sealed.secret_id] = msgspec.json.decode(content, type=dict[str, str])
     return found
 
 

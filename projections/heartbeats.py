@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import (
@@ -27,7 +27,9 @@ from sqlalchemy import (
 
 from domain.heartbeat import INITIAL, Heartbeat, HeartbeatMissed, PingReceived, evolve
 from domain.job import JobCreated, JobDeleted, JobPaused, JobResumed, JobUpdated
+from eventstore import claims
 from eventstore.tables import UtcMicroseconds
+from projections import buckets
 from projections.projection import DecodedEvent, Projection, metadata
 from projections.rows import Rows
 
@@ -39,7 +41,7 @@ heartbeats = Table(
     Column("version", BigInteger, nullable=False),
     Column("closes_at", UtcMicroseconds),
     Column("state", Text, nullable=False),
-    Index("heartbeats_by_closing", "closes_at"),
+    Index("heartbeats_by_closing", "closes_at").ddl_if(dialect="sqlite"),
 )
 
 _STATE: Final = msgspec.json.Decoder(Heartbeat)
@@ -113,23 +115,48 @@ CLOSING = (
     .order_by(heartbeats.c.closes_at)
     .limit(bindparam("row_limit"))
 )
+CLOSING_IN_BUCKETS = buckets.of_each(CLOSING, heartbeats.c.job_id, heartbeats.c.closes_at)
 NEXT = select(func.min(heartbeats.c.closes_at))
+NEXT_OF_BUCKETS = buckets.earliest(heartbeats.c.job_id, heartbeats.c.closes_at)
 
 
 def closing(connection: Connection, moment: datetime, *, limit: int) -> list[WatchedJob]:
     """Up to ``limit`` jobs that have missed something by the moment, the longest ago first."""
     found = connection.execute(CLOSING, {"moment": moment, "row_limit": limit})
-    return [
-        WatchedJob(
-            job_id=row.job_id,
-            account=row.account,
-            version=row.version,
-            heartbeat=_STATE.decode(row.state),
-        )
-        for row in found
-    ]
+    return [_watched_job(row) for row in found]
+
+
+def claim(connection: Connection, moment: datetime, *, limit: int) -> list[WatchedJob]:
+    """The same, of jobs that nobody else has claimed; they are ours until the transaction ends.
+
+    Empty where nothing closes, or others are at all of it.
+    """
+    if connection.dialect.name == "sqlite":
+        return closing(connection, moment, limit=limit)
+    mine = claims.take_buckets(
+        connection,
+        claims.HEARTBEATS,
+        job_id=heartbeats.c.job_id,
+        due=heartbeats.c.closes_at,
+        moment=moment,
+    )
+    if not mine:
+        return []
+    parameters = {"moment": moment, "buckets": mine, "row_limit": limit // len(mine)}
+    return [_watched_job(row) for row in connection.execute(CLOSING_IN_BUCKETS, parameters)]
 
 
 def next_closing(connection: Connection) -> datetime | None:
     """When the next window closes, in the past or to come."""
-    return connection.execute(NEXT).scalar()
+    if connection.dialect.name == "sqlite":
+        return connection.execute(NEXT).scalar()
+    return connection.execute(NEXT_OF_BUCKETS, {"buckets": buckets.ALL}).scalar()
+
+
+def _watched_job(row: Any) -> WatchedJob:  # noqa: ANN401  (a row of any shape)
+    return WatchedJob(
+        job_id=row.job_id,
+        account=row.account,
+        version=row.version,
+        heartbeat=_STATE.decode(row.state),
+    )

@@ -29,6 +29,7 @@ from domain.job_fields import JobSettings
 from eventstore.tables import UtcMicroseconds
 from projections.due_ticks import due_ticks
 from projections.job_status import job_status
+from projections.listed import among
 from projections.projection import DecodedEvent, Projection, metadata
 from projections.rows import Rows
 
@@ -136,8 +137,8 @@ _VIEW = (
     .join(due_ticks, due_ticks.c.job_id == jobs.c.id)
 )
 _OF_ACCOUNT = jobs.c.account == bindparam("account")
-_JOB = _VIEW.where(_OF_ACCOUNT, jobs.c.id == bindparam("job_id"))
-_BY_IDS = _VIEW.where(jobs.c.id.in_(bindparam("job_ids", expanding=True)))
+_JOB = _VIEW.where(jobs.c.id == bindparam("job_id"))
+_BY_IDS = _VIEW.where(among(jobs.c.id, "job_ids"))
 _PAGE = (
     _VIEW.where(_OF_ACCOUNT, jobs.c.position > bindparam("after"))
     .order_by(jobs.c.position)
@@ -155,8 +156,10 @@ _OF_PROJECT = (
 
 def find(connection: Connection, *, account: str, job_id: str) -> JobView | None:
     """The job, or None if the account has none of that id."""
-    found = connection.execute(_JOB, {"account": account, "job_id": job_id}).first()
-    return None if found is None else _view(found)
+    found = connection.execute(_JOB, {"job_id": job_id}).first()
+    if found is None or found.account != account:
+        return None  # asked in SQL, the account might be what a database looks for first
+    return _view(found)
 
 
 def page(
@@ -177,7 +180,7 @@ def page(
 
 def by_ids(connection: Connection, job_ids: Sequence[str]) -> dict[str, JobView]:
     """The jobs of these ids, of whatever account: for the service's own use."""
-    found = connection.execute(_BY_IDS, {"job_ids": list(job_ids)})
+    found = connection.execute(_BY_IDS, {"job_ids": job_ids})
     return {row.id: _view(row) for row in found}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import (
@@ -22,8 +22,9 @@ from sqlalchemy import (
 from domain.project import ProjectCreated, ProjectDeleted, ProjectUpdated
 from projections.job_status import job_status
 from projections.jobs import jobs
+from projections.listed import among
 from projections.projection import DecodedEvent, Projection, metadata
-from projections.rows import Rows, chunks
+from projections.rows import Rows
 
 projects = Table(
     "projects",
@@ -89,16 +90,15 @@ class ProjectView:
 
 
 _ACCOUNT_OF_PROJECT = select(projects.c.account).where(projects.c.id == bindparam("project_id"))
-_PROJECT = select(projects).where(
-    projects.c.account == bindparam("account"), projects.c.id == bindparam("project_id")
-)
+_PROJECT = select(projects).where(projects.c.id == bindparam("project_id"))
 
 
 def find(connection: Connection, *, account: str, project_id: str) -> ProjectView | None:
     """The project, or None if the account has none of that id."""
-    parameters = {"account": account, "project_id": project_id}
-    found = _with_jobs(connection, connection.execute(_PROJECT, parameters).all())
-    return found[0] if found else None
+    found = connection.execute(_PROJECT, {"project_id": project_id}).first()
+    if found is None or found.account != account:
+        return None  # asked in SQL, the account might be what a database looks for first
+    return _with_jobs(connection, [found])[0]
 
 
 def account_of(connection: Connection, project_id: str) -> str | None:
@@ -112,6 +112,12 @@ _PAGE = (
     .order_by(projects.c.position)
     .limit(bindparam("row_limit"))
 )
+_OF_PROJECTS = (
+    select(jobs.c.id, jobs.c.name, jobs.c.project_id, job_status.c.last_status)
+    .join(job_status, job_status.c.job_id == jobs.c.id)
+    .where(among(jobs.c.project_id, "project_ids"))
+    .order_by(jobs.c.position)
+)
 
 
 def page(connection: Connection, *, account: str, after: int = 0, limit: int) -> list[ProjectView]:
@@ -123,7 +129,7 @@ def page(connection: Connection, *, account: str, after: int = 0, limit: int) ->
 def _with_jobs(
     connection: Connection, found: Sequence[Row[tuple[object, ...]]]
 ) -> list[ProjectView]:
-    summaries = _summaries(connection, (row.id for row in found))
+    summaries = _summaries(connection, [row.id for row in found])
     return [
         ProjectView(
             id=row.id,
@@ -136,17 +142,10 @@ def _with_jobs(
     ]
 
 
-def _summaries(connection: Connection, project_ids: Iterable[str]) -> dict[str, list[JobSummary]]:
+def _summaries(connection: Connection, project_ids: Sequence[str]) -> dict[str, list[JobSummary]]:
     by_project: defaultdict[str, list[JobSummary]] = defaultdict(list)
-    for chunk in chunks(list(project_ids)):
-        statement = (
-            select(jobs.c.id, jobs.c.name, jobs.c.project_id, job_status.c.last_status)
-            .join(job_status, job_status.c.job_id == jobs.c.id)
-            .where(jobs.c.project_id.in_(chunk))
-            .order_by(jobs.c.position)
+    for row in connection.execute(_OF_PROJECTS, {"project_ids": project_ids}):
+        by_project[row.project_id].append(
+            JobSummary(id=row.id, name=row.name, last_status=row.last_status)
         )
-        for row in connection.execute(statement):
-            by_project[row.project_id].append(
-                JobSummary(id=row.id, name=row.name, last_status=row.last_status)
-            )
     return by_project

@@ -43,7 +43,7 @@ def rebuild(database: Database, store: EventStore, runner: Runner) -> int:
 
     Whoever wants to append meanwhile waits.
     """
-    with database.transaction() as connection:
+    with database.log_transaction() as connection:
         until = store.head().position
         for projection in PROJECTIONS:
             for table in projection.tables:

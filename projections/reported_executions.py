@@ -11,13 +11,14 @@ from sqlalchemy import Connection, select
 from domain.heartbeat import HeartbeatMissed
 from domain.pings import OpenStart, PingReceived, pair
 from projections.execution_rows import OPEN_PINGS, executions, new_row
+from projections.listed import among
 from projections.projection import DecodedEvent
-from projections.rows import Rows, chunks
+from projections.rows import Rows
 
 _STATUS_OF_REPORT: Final = {"beat": "success", "success": "success", "fail": "failed"}
 _STARTED = (
-    select(executions.c.id, executions.c.job_id, executions.c.started_at, executions.c.run_id)
-    .where(OPEN_PINGS)
+    select(executions)
+    .where(OPEN_PINGS, among(executions.c.job_id, "job_ids"))
     .order_by(executions.c.position)
 )
 
@@ -30,11 +31,12 @@ def open_starts(
         event.subject for event in events if isinstance(event.content, PingReceived)
     )
     found: defaultdict[str, tuple[OpenStart, ...]] = defaultdict(tuple)
-    for chunk in chunks(list(pinged_jobs)):
-        for row in connection.execute(_STARTED.where(executions.c.job_id.in_(chunk))):
-            start = OpenStart(ping_id=row.id, started_at=row.started_at, run_id=row.run_id)
-            found[row.job_id] += (start,)
-    rows.load(start.ping_id for starts in found.values() for start in starts)
+    if pinged_jobs:
+        started = connection.execute(_STARTED, {"job_ids": list(pinged_jobs)}).mappings().all()
+        rows.take(dict(row) for row in started)
+        for row in started:
+            start = OpenStart(ping_id=row["id"], started_at=row["started_at"], run_id=row["run_id"])
+            found[row["job_id"]] += (start,)
     rows.load(
         event.content.started_id
         for event in events

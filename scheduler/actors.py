@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
+from functools import partial
 from typing import Final
 
 import dramatiq
@@ -20,13 +22,28 @@ WORKER_THREADS: Final = 2
 """Enough: a thread only waits for the event loop to take its checks."""
 
 
-def declare(
-    broker: dramatiq.Broker, runner: CheckRunner, loop: asyncio.AbstractEventLoop
-) -> Callable[[list[str]], object]:
-    """Declare the actor on the broker; returns what sends it a message."""
+def declare(broker: dramatiq.Broker, runner: CheckRunner, loop: asyncio.AbstractEventLoop) -> None:
+    """Declare the actor on the broker, so that a worker runs it."""
 
     def run_checks(execution_ids: list[str]) -> None:
         asyncio.run_coroutine_threadsafe(runner.admit(execution_ids), loop).result()
 
-    declared = dramatiq.actor(actor_name=ACTOR, queue_name=QUEUE, broker=broker)(run_checks)
-    return declared.send
+    dramatiq.actor(actor_name=ACTOR, queue_name=QUEUE, broker=broker)(run_checks)
+
+
+def sender(broker: dramatiq.Broker, now: Callable[[], datetime]) -> Callable[[list[str]], object]:
+    """What sends ids to the actor, wherever it runs; may block, and raises the broker's errors."""
+    broker.declare_queue(QUEUE)
+    return partial(_send, broker, now)
+
+
+def _send(broker: dramatiq.Broker, now: Callable[[], datetime], execution_ids: list[str]) -> None:
+    message: dramatiq.Message[None] = dramatiq.Message(
+        queue_name=QUEUE,
+        actor_name=ACTOR,
+        args=(execution_ids,),
+        kwargs={},
+        options={},
+        message_timestamp=round(now().timestamp() * 1000),
+    )
+    broker.enqueue(message)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from functools import partial
@@ -28,6 +28,10 @@ from scheduler.http_check import CheckRequest, CheckResult, Timings
 from scheduler.workbench import Workbench
 
 CONCURRENCY: Final = 500
+AGAIN_AFTER: Final = 0.5
+"""Seconds to wait for a database that can't be reached."""
+
+Pause = Callable[[float], Awaitable[object]]
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +47,11 @@ class Checker(Protocol):
 
 
 class CheckRunner:
-    """Runs checks by their execution ids, at most ``concurrency`` at a time."""
+    """Runs checks by their execution ids, at most ``concurrency`` at a time.
+
+    ``alone`` says that no other process runs checks of this log: a call that was begun and is not in
+    hand here is then in nobody's. Else it is once its deadline has passed.
+    """
 
     def __init__(
         self,
@@ -52,30 +60,36 @@ class CheckRunner:
         checker: Checker,
         *,
         concurrency: int = CONCURRENCY,
+        alone: bool,
+        pause: Pause = asyncio.sleep,
     ) -> None:
         self._bench = bench
         self._secrets = secrets
         self._checker = checker
+        self._alone = alone
+        self._pause = pause
         self._room = asyncio.Semaphore(concurrency)
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._begun: set[str] = set()
+        self._left: dict[str, None] = {}
         self._stopping = False
 
     async def admit(self, execution_ids: Iterable[str]) -> None:
         """Begin these checks; returns when there was room for each, not when they have ended.
 
-        Ids of checks that have ended, or that this runner has in hand already, are passed over; so
-        are all once the runner is stopping.
+        Ids of checks that have ended, or that this runner has in hand already, are passed over. A
+        runner that is stopping begins nothing.
         """
         wanted = [each for each in dict.fromkeys(execution_ids) if each not in self._running]
-        found = await self._bench.log.database.read(
-            partial(prepared_checks.by_ids, secrets=self._secrets, execution_ids=wanted)
-        )
-        for prepared in found:
+        for prepared in await self._prepare(wanted):
             await self._room.acquire()
-            if self._stopping or prepared.in_flight.execution_id in self._running:
+            execution_id = prepared.in_flight.execution_id
+            if self._stopping or execution_id in self._running:
                 self._room.release()
             else:
                 self._begin(prepared)
+        if self._stopping:
+            self._left.update(dict.fromkeys(each for each in wanted if each not in self._running))
 
     async def idle(self) -> None:
         """Return when no check is running."""
@@ -83,16 +97,38 @@ class CheckRunner:
             await asyncio.wait(list(self._running.values()))
 
     async def stop(self, *, grace: float) -> None:
-        """Begin nothing more, let what runs end for ``grace`` seconds, and cut off what is left.
+        """Begin nothing more, let calls that are under way end for ``grace`` seconds, cut off the rest.
 
-        That stays unfinished in the log, for :mod:`scheduler.recovery` to find.
+        What was cut off stays unfinished in the log, for :mod:`scheduler.recovery` to find.
         """
-        self._stopping = True
+        if not self._stopping:
+            self._stopping = True
+            self._room.release()  # so that whoever waits for room hears of it
+        for execution_id, task in self._running.items():
+            if execution_id not in self._begun:
+                self._left[execution_id] = None
+                task.cancel()
         if self._running:
             await asyncio.wait(list(self._running.values()), timeout=grace)
         for task in self._running.values():
             task.cancel()
         await self.idle()
+
+    def hand_back(self) -> list[str]:
+        """The ids that a stopping runner was given and did not begin: somebody else may have them."""
+        left, self._left = list(self._left), {}
+        return left
+
+    async def _prepare(self, execution_ids: Sequence[str]) -> Sequence[PreparedCheck]:
+        """Read what the calls need, as soon as the database can be reached."""
+        query = partial(prepared_checks.by_ids, secrets=self._secrets, execution_ids=execution_ids)
+        while not self._stopping:
+            try:
+                return await self._bench.log.database.read(query)
+            except StoreUnavailable as unavailable:
+                _log.warning("%d checks have to wait: %s", len(execution_ids), unavailable)
+                await self._pause(AGAIN_AFTER)
+        return ()
 
     def _begin(self, prepared: PreparedCheck) -> None:
         execution_id = prepared.in_flight.execution_id
@@ -102,6 +138,7 @@ class CheckRunner:
 
     def _ended(self, execution_id: str, task: asyncio.Task[None]) -> None:
         del self._running[execution_id]
+        self._begun.discard(execution_id)
         self._room.release()
         if not task.cancelled() and (fault := task.exception()) is not None:
             _log.error("execution %s could not be run", execution_id, exc_info=fault)
@@ -109,9 +146,10 @@ class CheckRunner:
     async def _run(self, prepared: PreparedCheck) -> None:
         try:
             async with self._checker.slot(prepared.job.settings.url):
+                self._begun.add(prepared.in_flight.execution_id)
                 started = await self._start(prepared)
-                if started:
-                    await self._call(prepared)
+                if started is not None:
+                    await self._call(prepared, deadline=started.deadline)
         except StoreUnavailable as unavailable:
             _log.warning(
                 "execution %s is left to be found again: %s",
@@ -119,24 +157,31 @@ class CheckRunner:
                 unavailable,
             )
 
-    async def _start(self, prepared: PreparedCheck) -> bool:
+    async def _start(self, prepared: PreparedCheck) -> CheckStarted | None:
         at = self._bench.now()
         in_flight, settings = prepared.in_flight, prepared.job.settings
         try:
-            events = execution.start(
+            (started,) = execution.start(
                 in_flight.state(),
                 method=settings.method,
                 timeout=timedelta(seconds=settings.timeout),
                 at=at,
+                orphaned=self._alone,
             )
         except NotAllowed as refused:
             _log.info("execution %s is not called: %s", in_flight.execution_id, refused)
-            return False
-        return await self._record(in_flight, events, expected_version=in_flight.version, at=at)
+            return None
+        recorded = await self._record(in_flight, started, expected_version=in_flight.version, at=at)
+        return started if recorded else None
 
-    async def _call(self, prepared: PreparedCheck) -> None:
+    async def _call(self, prepared: PreparedCheck, *, deadline: datetime) -> None:
         in_flight = prepared.in_flight
         began = self._bench.now()
+        if (
+            began >= deadline
+        ):  # the process stood still: somebody else has decided what becomes of it
+            _log.info("execution %s is not called: its time is over", in_flight.execution_id)
+            return
         self._bench.observer.check_started()
         result = UNREADABLE_HEADERS
         try:
@@ -145,24 +190,40 @@ class CheckRunner:
         finally:
             status = "failed" if result.reason else "success"
             self._bench.observer.check_ended(status, result.reason, self._bench.now() - began)
-        at = self._bench.now()
-        recorded = await self._record(
-            in_flight, (_outcome(result, at),), expected_version=in_flight.version + 1, at=at
-        )
+        await self._report(in_flight, _outcome(result, self._bench.now()), deadline=deadline)
+
+    async def _report(
+        self, in_flight: CheckInFlight, outcome: Outcome, *, deadline: datetime
+    ) -> None:
+        """Record the outcome; where the database is away, again and again until the deadline."""
+        while True:
+            try:
+                recorded = await self._record(
+                    in_flight,
+                    outcome,
+                    expected_version=in_flight.version + 1,
+                    at=outcome.finished_at,
+                )
+            except StoreUnavailable:
+                if self._bench.now() >= deadline:
+                    raise
+                await self._pause(AGAIN_AFTER)
+            else:
+                break
         if not recorded:
             _log.info("the outcome of execution %s came too late", in_flight.execution_id)
 
     async def _record(
         self,
         in_flight: CheckInFlight,
-        events: Sequence[CheckStarted | Outcome | execution.ExecutionEvent],
+        event: CheckStarted | Outcome,
         *,
         expected_version: int,
         at: datetime,
     ) -> bool:
         return await self._bench.record(
             execution.stream(in_flight.execution_id),
-            events,
+            (event,),
             expected_version=expected_version,
             subject=in_flight.job_id,
             context=self._context(in_flight, at),

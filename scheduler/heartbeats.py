@@ -31,15 +31,18 @@ class HeartbeatWatch:
 
     async def step(self) -> datetime | None:
         """Close every window whose time has come; returns when the next one closes."""
-        while True:
-            moment = self._bench.now() - ON_ITS_WAY
-            found = await self._bench.log.database.read(
-                partial(heartbeats.closing, moment=moment, limit=self._batch)
-            )
-            closed = await asyncio.gather(*(self._close(watched, moment) for watched in found))
-            if len(found) < self._batch or not any(closed):
-                closes_at = await self._bench.log.database.read(heartbeats.next_closing)
-                return None if closes_at is None else closes_at + ON_ITS_WAY
+        while await self._close_some():
+            pass
+        closes_at = await self._bench.log.database.read(heartbeats.next_closing)
+        if closes_at is None:
+            return None
+        return self._bench.when_to_look(closes_at + ON_ITS_WAY)
+
+    async def _close_some(self) -> bool:
+        moment = self._bench.now() - ON_ITS_WAY
+        mine = partial(heartbeats.claim, moment=moment, limit=self._batch)
+        async with self._bench.log.database.claim(mine) as found:
+            return any(await asyncio.gather(*(self._close(watched, moment) for watched in found)))
 
     async def _close(self, watched: WatchedJob, moment: datetime) -> bool:
         missed = heartbeat.misses(watched.heartbeat, at=moment, new_id=self._bench.new_id)

@@ -1,8 +1,10 @@
 """The tick loop: records every tick of every active job, once.
 
-A tick is appended to the stream of its execution, whose id follows from job and tick, and against the
-version of the job's stream that told of it. So two schedulers that find the same tick have one winner,
-and a job that was changed meanwhile is looked at again.
+A tick is appended to the stream of its execution, whose id follows from the job and the first tick that
+was not recorded, and against the version of the job's stream that told of it. So two schedulers that
+act on the same state have one winner, also where one of them stood still meanwhile and the other
+recorded a later tick that stands for more; and a job that was changed is looked at again. That they
+rarely act on the same, and share the work, is what claims are for (:mod:`eventstore.claims`).
 
 After downtime the latest tick that was missed stands for all of them, with their number.
 """
@@ -18,6 +20,7 @@ from typing import Final
 from domain import execution, job
 from domain.errors import InvalidField
 from domain.execution import CheckDue, CheckSkipped
+from domain.missed_ticks import missed
 from domain.schedule import parse_schedule
 from eventstore.store import NO_STREAM, StreamWrite
 from projections import due_ticks
@@ -38,14 +41,16 @@ class Ticker:
 
     async def step(self) -> datetime | None:
         """Record every tick that has come; returns when the next one comes, None for never."""
-        while True:
-            now = self._bench.now()
-            found = await self._bench.log.database.read(
-                partial(due_ticks.due, moment=now, limit=self._batch)
-            )
-            recorded = await asyncio.gather(*(self._tick(due, now) for due in found))
-            if len(found) < self._batch or not any(recorded):
-                return await self._bench.log.database.read(due_ticks.next_tick)
+        while await self._tick_some():
+            pass
+        next_tick = await self._bench.log.database.read(due_ticks.next_tick)
+        return None if next_tick is None else self._bench.when_to_look(next_tick)
+
+    async def _tick_some(self) -> bool:
+        now = self._bench.now()
+        mine = partial(due_ticks.claim, moment=now, limit=self._batch)
+        async with self._bench.log.database.claim(mine) as found:
+            return any(await asyncio.gather(*(self._tick(due, now) for due in found)))
 
     async def _tick(self, due: DueTick, now: datetime) -> bool:
         try:
@@ -85,17 +90,15 @@ def decide(due: DueTick, now: datetime) -> CheckDue | CheckSkipped:
     Raises :class:`~domain.errors.InvalidField` for a schedule or time zone that is not known here.
     """
     schedule = parse_schedule(due.schedule, due.timezone)
-    since = max(due.tick, due.scheduled_since)
-    latest = schedule.latest_until(now, after=since)
-    tick = due.tick if latest is None else latest
-    skipped_ticks = 0 if latest is None else schedule.count_between(since, latest)
-    next_tick = schedule.next_after(max(tick, since))
-    execution_id = execution.scheduled_id(due.job_id, tick)
+    come = missed(schedule, tick=due.tick, since=due.scheduled_since, until=now)
+    skipped_ticks = due.overdue + come.others
+    next_tick = schedule.next_after(max(come.tick, due.scheduled_since))
+    execution_id = execution.scheduled_id(due.job_id, due.tick)
     if due.running is not None:
         return CheckSkipped(
             execution_id=execution_id,
             job_id=due.job_id,
-            tick=tick,
+            tick=come.tick,
             next_tick=next_tick,
             running_execution_id=due.running,
             skipped_ticks=skipped_ticks,
@@ -103,7 +106,7 @@ def decide(due: DueTick, now: datetime) -> CheckDue | CheckSkipped:
     return CheckDue(
         execution_id=execution_id,
         job_id=due.job_id,
-        tick=tick,
+        tick=come.tick,
         next_tick=next_tick,
         skipped_ticks=skipped_ticks,
     )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from eventstore.store import Append, AppendRefused, StreamWrite
 from eventstore.transact import Context, EventLog
 from scheduler.observer import SILENT, Observer
+
+OTHERS_AT_IT: Final = timedelta(milliseconds=100)
+"""How long to leave alone what is due and was not ours to take: another scheduler is at it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +23,11 @@ class Workbench:
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     observer: Observer = SILENT
+
+    def when_to_look(self, due: datetime) -> datetime:
+        """When to look again, where all that was ours is done and the next thing is due then."""
+        now = self.now()
+        return due if due > now else now + OTHERS_AT_IT
 
     def context(
         self,

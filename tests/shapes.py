@@ -21,6 +21,7 @@ from eventstore.sqlite_database import open_sqlite
 from eventstore.transact import EventLog
 from projections.rebuild import Difference, check
 from tests.clock import Clock
+from tests.servers.postgres import Databases
 
 CALLER = Caller(account="default", actor="key:test", correlation_id="request-1")
 STRANGER = Caller(account="stranger", actor="key:other", correlation_id="request-2")
@@ -77,13 +78,25 @@ def _migrated_database() -> bytes:
 def embedded(directory: Path, *, durable: bool = True) -> Iterator[Shape]:
     """SQLite in a directory."""
     settings = Settings(data_dir=directory, secret_key=SECRET_KEY)
+    assert settings.sqlite_path is not None
     settings.sqlite_path.write_bytes(_migrated_database())
     with open_core(settings, durable=durable) as core:
-        clock, new_id = Clock(), counted_ids()
-        service = replace(core.service, now=clock, new_id=new_id)
-        yield Shape(
-            core=replace(core, service=service), clock=clock, service=service, new_id=new_id
-        )
+        yield _on_a_clock(core)
 
 
-SHAPES = {"embedded": embedded}
+@contextmanager
+def scaled(databases: Databases) -> Iterator[Shape]:
+    """PostgreSQL, in a database of its own on a server."""
+    with databases.fresh_database() as url:
+        settings = Settings(database_url=url, secret_key=SECRET_KEY)
+        with open_core(settings) as core:
+            yield _on_a_clock(core)
+
+
+def _on_a_clock(core: Core) -> Shape:
+    clock, new_id = Clock(), counted_ids()
+    service = replace(core.service, now=clock, new_id=new_id)
+    return Shape(core=replace(core, service=service), clock=clock, service=service, new_id=new_id)
+
+
+SHAPES = ("embedded", "scaled")

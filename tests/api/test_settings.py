@@ -46,6 +46,7 @@ class TestDefaults:
         assert settings.log_level == "info"
         assert settings.checks_concurrency == 500
         assert settings.checks_per_host == 100
+        assert settings.executions_kept_days is None
 
     def test_the_database_lies_in_the_data_directory_unless_it_is_set(self) -> None:
         settings = load_settings(data_dir="/var/lib/cron pulse?")
@@ -94,6 +95,7 @@ class TestSources:
             "LOG_LEVEL": "debug",
             "CHECKS_CONCURRENCY": "7",
             "CHECKS_PER_HOST": "3",
+            "EXECUTIONS_KEPT_DAYS": "90",
         }.items():
             monkeypatch.setenv(f"CRONPULSE_{name}", value)
         assert load_settings() == Settings(
@@ -109,6 +111,7 @@ class TestSources:
             log_level="debug",
             checks_concurrency=7,
             checks_per_host=3,
+            executions_kept_days=90,
         )
 
     def test_a_dotenv_file_in_the_working_directory_gives_settings(self) -> None:
@@ -197,7 +200,7 @@ class TestUnknownVariables:
         [
             ("CRONPULSE_PROT", "CRONPULSE_PORT"),
             ("CRONPULSE_SECRETKEY", "CRONPULSE_SECRET_KEY"),
-            ("CRONPULSE_DB_URL", "CRONPULSE_DATABASE_URL"),
+            ("CRONPULSE_DATABASE_ULR", "CRONPULSE_DATABASE_URL"),
             ("CRONPULSE_ALLOWED_NETWORK", "CRONPULSE_ALLOWED_NETWORKS"),
         ],
     )
@@ -276,6 +279,8 @@ class TestNumbers:
             ("checks_concurrency", "10000"),
             ("checks_per_host", "1"),
             ("checks_per_host", "10000"),
+            ("executions_kept_days", "1"),
+            ("executions_kept_days", "36500"),
         ],
     )
     def test_a_whole_number_in_range_is_taken(self, name: str, value: object) -> None:
@@ -300,6 +305,12 @@ class TestNumbers:
     def test_a_limit_of_checks_that_is_none_is_refused(self, name: str, value: str) -> None:
         assert refused(**{name: value}) == [
             f"CRONPULSE_{name.upper()}: must be a whole number from 1 to 10000, not {value!r}"
+        ]
+
+    @pytest.mark.parametrize("value", ["0", "36501", "-1", "1.5", "30d", "ever"])
+    def test_a_number_of_days_that_is_none_is_refused(self, value: str) -> None:
+        assert refused(executions_kept_days=value) == [
+            f"CRONPULSE_EXECUTIONS_KEPT_DAYS: must be a whole number from 1 to 36500, not {value!r}"
         ]
 
 
@@ -347,6 +358,63 @@ class TestPlaces:
         "url",
         [
             f"postgresql://cron:{CANARY}@db/cron",
+            f"postgresql://cron:{CANARY}@db:5433/cron?sslmode=verify-full",
+            f"postgresql://cron:{CANARY}@[::1]/cron",
+            "postgresql:///cron?host=/run/postgresql",
+        ],
+    )
+    def test_a_postgresql_url_is_taken_and_shown_without_its_password(self, url: str) -> None:
+        settings = load_settings(database_url=url)
+        assert settings.database_url == url
+        assert settings.sqlite_path is None
+        assert CANARY not in settings.database_shown + repr(settings)
+        assert settings.database_shown.endswith("/cron")
+
+    def test_the_other_spelling_of_postgresql_means_the_same(self) -> None:
+        assert load_settings(database_url="postgres://db/cron").database_url == (
+            "postgresql://db/cron"
+        )
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            f"redis://:{CANARY}@cache:6379/3",
+            f"rediss://cron:{CANARY}@cache",
+            f"unix://cron:{CANARY}@/run/valkey.sock?db=2",
+        ],
+    )
+    def test_a_redis_url_is_taken_and_not_shown(self, url: str) -> None:
+        settings = load_settings(redis_url=url)
+        assert settings.redis_url == url
+        assert CANARY not in repr(settings)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "cache:6379",
+            f"http://:{CANARY}@cache",
+            f"redis://:{CANARY}@",
+            f"redis://:{CANARY}@cache:0",
+            f"redis://:{CANARY}@cache:x",
+            f"redis://:{CANARY}@cache/first",
+        ],
+    )
+    def test_any_other_broker_is_refused_without_repeating_its_password(self, url: str) -> None:
+        (line,) = refused(redis_url=url)
+        assert line == (
+            "CRONPULSE_REDIS_URL: must be redis://user:password@host:port/number,"
+            " rediss:// for TLS, or unix:// and a path"
+        )
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            f"mysql://cron:{CANARY}@db/cron",
+            f"postgresql+psycopg://cron:{CANARY}@db/cron",
+            f"postgresql://cron:{CANARY}@db",
+            f"postgresql://cron:{CANARY}@db:0/cron",
+            f"postgresql://cron:{CANARY}@db:x/cron",
+            f"postgresql://cron:{CANARY}@db/cron#x",
             "sqlite://",
             "sqlite:///",
             "sqlite:///data/",
@@ -360,8 +428,9 @@ class TestPlaces:
     def test_any_other_database_is_refused_without_repeating_its_password(self, url: str) -> None:
         (line,) = refused(database_url=url)
         assert line == (
-            "CRONPULSE_DATABASE_URL: this version runs on SQLite:"
-            " must be sqlite:/// and the path of a file, without options"
+            "CRONPULSE_DATABASE_URL:"
+            " must be sqlite:/// and the path of a file, without options,"
+            " or postgresql://user:password@host/database"
         )
 
     @pytest.mark.parametrize(

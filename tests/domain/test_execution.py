@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from domain.errors import NotAllowed
 from domain.execution import (
+    GRACE,
     INITIAL,
     MAX_ATTEMPTS,
     CheckDue,
@@ -51,7 +53,7 @@ def started(attempt: int = 1) -> CheckStarted:
 
 class TestIds:
     def test_the_same_job_and_tick_always_have_the_same_execution(self) -> None:
-        assert scheduled_id("j1", AT) == "e7khx9eoxgq1mvvlg14guuoi56"
+        assert scheduled_id("j1", AT) == "e0mmkk5mo05iouug41glvvm1qgxoe9xhk7"
 
     def test_a_tick_is_the_same_in_every_zone(self) -> None:
         india = AT.astimezone(timezone(timedelta(hours=5, minutes=30)))
@@ -69,6 +71,19 @@ class TestIds:
         }
         assert len(ids) == 1000
 
+    @drawn(st.text(), st.text(), st.integers(0, 10**13), st.integers(1, 10**13))
+    def test_ids_sort_by_their_tick_whatever_the_job(
+        self, one: str, other: str, earlier: int, between: int
+    ) -> None:
+        tick = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=earlier)
+        later = tick + timedelta(milliseconds=between)
+        assert scheduled_id(one, tick) < scheduled_id(other, later)
+
+    def test_work_divided_by_the_last_character_is_divided_evenly(self) -> None:
+        last = Counter(scheduled_id(f"j{number}", AT)[-1] for number in range(3_600))
+        assert len(last) == 36
+        assert 50 < min(last.values()) <= max(last.values()) < 150  # five deviations to each side
+
     def test_the_stream_is_named_after_the_execution(self) -> None:
         assert stream("e1") == "execution-e1"
 
@@ -80,7 +95,9 @@ class TestStarting:
         self, first: ExecutionEvent, method: str
     ) -> None:
         given = EXECUTION.given(first).when(start, method=method, timeout=TIMEOUT, at=AT)
-        assert given.then(started()).state == Execution(status="running", attempt=1)
+        assert given.then(started()).state == Execution(
+            status="running", attempt=1, deadline=AT + TIMEOUT + GRACE
+        )
 
     def test_the_deadline_leaves_time_to_report_after_the_time_out(self) -> None:
         (event,) = EXECUTION.given(DUE).when(start, method="GET", timeout=TIMEOUT, at=AT).events
@@ -88,15 +105,27 @@ class TestStarting:
         assert event.deadline == AT + TIMEOUT + timedelta(seconds=15)
 
     @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-    def test_a_repeatable_call_may_be_begun_three_times(self, method: str) -> None:
+    def test_a_repeatable_call_that_nobody_makes_may_be_begun_three_times(
+        self, method: str
+    ) -> None:
         given = EXECUTION.given(DUE)
         for attempt in (1, 2, 3):
-            asked = given.when(start, method=method, timeout=TIMEOUT, at=AT)
+            asked = given.when(start, method=method, timeout=TIMEOUT, at=AT, orphaned=True)
             given = asked.then(started(attempt))
-        given.when(start, method=method, timeout=TIMEOUT, at=AT).then_refused(
+        given.when(start, method=method, timeout=TIMEOUT, at=AT, orphaned=True).then_refused(
             NotAllowed, f"the {method} call may have been made already"
         )
         assert MAX_ATTEMPTS == 3
+
+    def test_a_call_that_somebody_may_be_making_is_not_repeated_before_its_deadline(self) -> None:
+        given, deadline = EXECUTION.given(DUE, started()), AT + TIMEOUT + GRACE
+        early = deadline - timedelta(microseconds=1)
+        given.when(start, method="GET", timeout=TIMEOUT, at=early).then_refused(
+            NotAllowed, "the call has until"
+        )
+        (again,) = given.when(start, method="GET", timeout=TIMEOUT, at=deadline).events
+        assert isinstance(again, CheckStarted)
+        assert again.attempt == 2
 
     @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
     def test_any_other_call_is_begun_at_most_once(self, method: str) -> None:

@@ -1,6 +1,6 @@
-"""What every store promises. A backend's test module subclasses :class:`EventStoreContract`.
+"""What every store promises. A test module that subclasses :class:`EventStoreContract` runs it.
 
-It provides the fixtures ``store`` (an empty one), ``applied`` (its read models, an
+It needs the fixtures ``store`` (an empty one), ``applied`` (its read models, an
 :class:`~tests.eventstore.building.Applied`), ``database``, ``beside`` (opens one more store on the
 same database, as another process would) and ``writer_processes`` (runs
 :func:`~tests.eventstore.contract_sharing.append_one_by_one` in that many new processes at once, and

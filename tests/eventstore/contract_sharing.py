@@ -101,7 +101,12 @@ class SharingContract:
         self, store: EventStore, beside: Callable[[], EventStore], database: Database
     ) -> None:
         other = beside()
-        with database.transaction() as connection:
-            connection.execute(statements.MOVE_HEAD, {"to_position": 9, "to_chain_hash": bytes(32)})
-            assert other.head().position == 0
-        assert other.head().position == 9
+        store.append([append("a", 0)])
+        with database.log_transaction() as connection:
+            [last] = reading.read_all(connection, limit=1)
+            values = {name: getattr(last, name) for name in type(last).__slots__}
+            uncommitted = values | {"position": 2, "version": 2, "event_id": "uncommitted"}
+            connection.execute(statements.INSERT_EVENTS, uncommitted)
+            assert other.head().position == 1
+            assert len(other.read_all(limit=10)) == 1
+        assert other.head().position == 2

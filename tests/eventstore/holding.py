@@ -5,22 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from typing import Any
 
-from eventstore.sqlite import SqliteEventStore
-from eventstore.sqlite_database import SqliteDatabase
-from eventstore.store import (
-    Append,
-    Appended,
-    AppendRefused,
-)
-from tests.eventstore.building import Applied
+from eventstore.store import Append, Appended, AppendRefused, EventStore
 
 
-class HeldStore(SqliteEventStore):
-    """Stops before each transaction until it is let go; counts the transactions."""
+class HeldStore:
+    """A store that stops before each transaction until it is let go; counts the transactions."""
 
-    def __init__(self, database: SqliteDatabase, applied: Applied) -> None:
-        super().__init__(database, applied)
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
         self.batches: list[list[str]] = []
         self.fault: Exception | None = None
         self._entered = threading.Semaphore(0)
@@ -32,7 +26,10 @@ class HeldStore(SqliteEventStore):
         self.batches.append([each.writes[0].stream for each in appends])
         if self.fault is not None:
             raise self.fault
-        return super().append(appends)
+        return self._store.append(appends)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
 
     def wait_until_entered(self) -> None:
         assert self._entered.acquire(timeout=60)

@@ -8,8 +8,7 @@ import threading
 import pytest
 
 from eventstore.changes import Listener, LogChanges
-from eventstore.sqlite import SqliteEventStore
-from eventstore.store import ANY_VERSION, Appended, RecordedEvent
+from eventstore.store import ANY_VERSION, Appended, EventStore, RecordedEvent
 from tests.eventstore.building import append, event
 
 
@@ -19,7 +18,7 @@ def changes() -> LogChanges:
 
 
 @pytest.fixture
-def happened(store: SqliteEventStore) -> RecordedEvent:
+def happened(store: EventStore) -> RecordedEvent:
     [answer] = store.append([append("a", ANY_VERSION, event(type="Happened"))])
     assert isinstance(answer, Appended)
     return answer.events[0]
@@ -79,6 +78,19 @@ async def test_a_position_without_types_wakes_everybody(changes: LogChanges) -> 
     with changes.listen(frozenset({"Other"})) as other:
         changes.publish_position(7)
         assert await is_woken(other)
+    assert changes.position == 7
+
+
+async def test_a_position_with_types_wakes_who_listens_for_one_of_them(
+    changes: LogChanges,
+) -> None:
+    with (
+        changes.listen(frozenset({"Other"})) as other,
+        changes.listen(frozenset({"Other", "Happened"})) as both,
+        changes.listen(None) as everything,
+    ):
+        changes.publish_position(7, ["Happened", "Rare"])
+        assert [await is_woken(each) for each in (other, both, everything)] == [False, True, True]
     assert changes.position == 7
 
 

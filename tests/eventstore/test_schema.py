@@ -14,25 +14,59 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
-from eventstore import schema
+from eventstore import claims, schema, secret_key_check
+from eventstore.database import Database
 from eventstore.schema import EXPECTED_REVISION, SchemaOutOfDate
-from eventstore.sqlite_database import SqliteDatabase, open_sqlite
+from eventstore.store import StoreUnavailable
 from eventstore.tables import metadata
+from tests.eventstore.places import Place, PostgresPlace, tables
+from tests.servers.postgres import Databases
+
+assert {claims.claims.name, secret_key_check.secret_key_check.name} <= set(metadata.tables)
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Iterator[SqliteDatabase]:
-    database = open_sqlite(tmp_path / "empty.db", durable=False)
+def empty(empty_place: Place) -> Iterator[Database]:
+    database = empty_place.open()
     yield database
     database.close()
 
 
-def pretend(database: SqliteDatabase, revision: str) -> None:
+def pretend(database: Database, revision: str) -> None:
     with database.transaction() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = :r"), {"r": revision})
 
 
-def test_migrating_makes_the_tables_that_the_code_speaks_of(database: SqliteDatabase) -> None:
+def declared(connection: Connection) -> dict[str, object]:
+    """How the code's tables are declared in the database, in its own words."""
+    if connection.dialect.name == "sqlite":
+        words = "SELECT * FROM pragma_table_info('{}') ORDER BY name"
+    else:
+        words = (
+            "SELECT column_name, data_type, is_nullable, column_default, collation_name,"
+            " ordinal_position FROM information_schema.columns"
+            " WHERE table_schema = current_schema() AND table_name = '{}' ORDER BY column_name"
+        )
+    return {
+        table: [tuple(row) for row in connection.exec_driver_sql(words.format(table))]
+        for table in sorted(metadata.tables)
+    }
+
+
+def everything(connection: Connection) -> list[tuple[object, ...]]:
+    """All there is in the schema, in the database's own words."""
+    if connection.dialect.name == "sqlite":
+        words = "SELECT * FROM sqlite_master ORDER BY name"
+    else:
+        words = (
+            "SELECT relname, relfilenode::text, reloptions::text FROM pg_class"
+            " WHERE relnamespace = current_schema()::regnamespace"
+            " UNION ALL SELECT tgname, pg_get_triggerdef(oid), NULL FROM pg_trigger ORDER BY 1, 2"
+        )
+    return [tuple(row) for row in connection.exec_driver_sql(words)]
+
+
+def test_migrating_makes_the_tables_that_the_code_speaks_of(database: Database) -> None:
     ours = set(metadata.tables)
 
     def compare(connection: Connection) -> list[object]:
@@ -51,14 +85,8 @@ def test_migrating_makes_the_tables_that_the_code_speaks_of(database: SqliteData
 
 
 def test_the_migrated_columns_are_declared_exactly_like_the_codes(
-    database: SqliteDatabase, empty: SqliteDatabase
+    database: Database, empty: Database
 ) -> None:
-    def declared(connection: Connection) -> dict[str, object]:
-        return {
-            table: connection.exec_driver_sql(f"PRAGMA table_info({table})").all()
-            for table in sorted(metadata.tables)
-        }
-
     with empty.transaction() as connection:
         metadata.create_all(connection)
 
@@ -76,20 +104,20 @@ def test_scripts_are_numbered_in_their_order() -> None:
     assert [int(name.split("_")[0]) for name in names] == list(range(1, len(names) + 1))
 
 
-def test_an_empty_database_is_refused_with_what_to_do(empty: SqliteDatabase) -> None:
+def test_an_empty_database_is_refused_with_what_to_do(empty: Database) -> None:
     assert empty.read_now(schema.current_revision) is None
     with pytest.raises(SchemaOutOfDate, match=r"no schema yet.*run `cronpulse migrate`") as refusal:
         empty.read_now(schema.check)
     assert (refusal.value.found, refusal.value.expected) == (None, EXPECTED_REVISION)
 
 
-def test_an_older_schema_is_refused_with_what_to_do(database: SqliteDatabase) -> None:
+def test_an_older_schema_is_refused_with_what_to_do(database: Database) -> None:
     pretend(database, "0000_before")
     with pytest.raises(SchemaOutOfDate, match=r"0000_before, older than.*run `cronpulse migrate`"):
         database.read_now(schema.check)
 
 
-def test_a_newer_schema_is_refused_and_never_migrated(database: SqliteDatabase) -> None:
+def test_a_newer_schema_is_refused_and_never_migrated(database: Database) -> None:
     pretend(database, "9999_later")
     with pytest.raises(SchemaOutOfDate, match=r"made by a newer CronPulse.*9999_later"):
         database.read_now(schema.check)
@@ -98,10 +126,7 @@ def test_a_newer_schema_is_refused_and_never_migrated(database: SqliteDatabase) 
     assert database.read_now(schema.current_revision) == "9999_later"
 
 
-def test_migrating_again_changes_nothing(database: SqliteDatabase) -> None:
-    def everything(connection: Connection) -> list[object]:
-        return list(connection.execute(text("SELECT * FROM sqlite_master ORDER BY name")).all())
-
+def test_migrating_again_changes_nothing(database: Database) -> None:
     before = database.read_now(everything)
     schema.migrate(database.engine)
     assert database.read_now(everything) == before
@@ -109,7 +134,7 @@ def test_migrating_again_changes_nothing(database: SqliteDatabase) -> None:
 
 
 def test_an_interrupted_migration_leaves_nothing_behind(
-    empty: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+    empty: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upgrade = schema._upgrade
 
@@ -121,14 +146,12 @@ def test_an_interrupted_migration_leaves_nothing_behind(
     with pytest.raises(KeyboardInterrupt):
         schema.migrate(empty.engine)
 
-    assert empty.read_now(lambda connection: inspect(connection).get_table_names()) == []
+    assert empty.read_now(tables) == []
 
 
-def test_several_may_migrate_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "raced.db"
-
+def test_several_may_migrate_at_once(empty_place: Place) -> None:
     def migrate_here(_: int) -> str | None:
-        database = open_sqlite(path, durable=False)
+        database = empty_place.open()
         try:
             schema.migrate(database.engine)
             return database.read_now(schema.current_revision)
@@ -141,33 +164,46 @@ def test_several_may_migrate_at_once(tmp_path: Path) -> None:
 
 MIGRATE = """
 import sys
-from pathlib import Path
+from pathlib import PosixPath
 from eventstore import schema
-from eventstore.sqlite_database import open_sqlite
-database = open_sqlite(Path(sys.argv[1]))
+from tests.eventstore.places import PostgresPlace, SqlitePlace
+place = eval(sys.argv[1])
+database = place.open()
 schema.migrate(database.engine)
 database.read_now(schema.check)
 database.close()
 """
-
-START = """
-import sys
-from pathlib import Path
-from eventstore import schema
-from eventstore.sqlite_database import open_sqlite
-database = open_sqlite(Path(sys.argv[1]))
-schema.migrate(database.engine)
-database.read_now(schema.check)
-sys.exit("alembic was loaded" if "alembic" in sys.modules else 0)
-"""
+START = f"{MIGRATE}\nsys.exit('alembic was loaded' if 'alembic' in sys.modules else 0)"
 
 
-def test_several_processes_may_migrate_at_once(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", MIGRATE, str(tmp_path / "raced.db")]
+def test_a_migration_waits_for_a_table_for_five_seconds_and_no_longer(
+    postgres: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def change_a_table(connection: Connection) -> None:
+        seen.append(connection.exec_driver_sql("SHOW lock_timeout").scalar_one())
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 1")
+        connection.exec_driver_sql("ALTER TABLE projects ADD COLUMN more text")
+
+    monkeypatch.setattr(schema, "_upgrade", change_a_table)
+    with postgres.fresh_database() as url:
+        database = PostgresPlace(url).open()
+        pretend(database, "0000_before")
+        with database.transaction() as backup:
+            backup.exec_driver_sql("SELECT count(*) FROM projects")
+            with pytest.raises(StoreUnavailable, match="holds its lock for too long"):
+                schema.migrate(database.engine)
+        database.close()
+    assert seen == ["5s"]
+
+
+def test_several_processes_may_migrate_at_once(empty_place: Place) -> None:
+    command = [sys.executable, "-c", MIGRATE, repr(empty_place)]
     processes = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
     assert [process.communicate()[1] for process in processes] == [b""] * 3
     assert [process.returncode for process in processes] == [0] * 3
 
 
-def test_a_start_on_a_migrated_database_does_not_load_alembic(path: Path) -> None:
-    subprocess.run([sys.executable, "-c", START, str(path)], check=True)
+def test_a_start_on_a_migrated_database_does_not_load_alembic(place: Place) -> None:
+    subprocess.run([sys.executable, "-c", START, repr(place)], check=True)

@@ -17,6 +17,7 @@ from eventstore import sqlite_database
 from eventstore.sqlite_database import WAL_PAUSE, SqliteDatabase, open_sqlite
 from eventstore.sqlite_faults import raise_fault
 from eventstore.store import StoreUnavailable
+from tests.eventstore.places import SqlitePlace
 
 
 def count(connection: Connection) -> int:
@@ -26,6 +27,11 @@ def count(connection: Connection) -> int:
 
 def note(connection: Connection, words: str = "x") -> None:
     connection.execute(text("INSERT INTO notes VALUES (:words)"), {"words": words})
+
+
+@pytest.fixture
+def place(path: Path) -> SqlitePlace:
+    return SqlitePlace(path)
 
 
 @pytest.fixture

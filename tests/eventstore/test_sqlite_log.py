@@ -17,6 +17,12 @@ from eventstore.store import NO_STREAM, Appended
 from eventstore.tables import events as events_table
 from tests.eventstore.building import append, event, secret
 from tests.eventstore.contract_reading import chain_of
+from tests.eventstore.places import SqlitePlace
+
+
+@pytest.fixture
+def place(path: Path) -> SqlitePlace:
+    return SqlitePlace(path)
 
 
 def run(database: SqliteDatabase, sql: str) -> None:
@@ -87,11 +93,6 @@ def test_what_came_without_payload_is_not_counted_as_erased(
     run(database, "UPDATE events SET payload = NULL, salt = NULL WHERE position < 3")
 
     assert [store.erase("job-1", limit=1) for _ in range(3)] == [1, 1, 0]
-
-
-def test_the_log_has_one_head(database: SqliteDatabase) -> None:
-    with pytest.raises(IntegrityError):
-        run(database, "INSERT INTO log_head VALUES (2, 0, x'')")
 
 
 def test_erased_bytes_are_nowhere_in_the_files(
@@ -177,12 +178,14 @@ def plan(database: SqliteDatabase, statement: Executable) -> list[str]:
         statements.TO_ERASE,
         statements.ERASE_PAYLOADS,
         statements.UNFINISHED_ERASURES,
-        sqlite._RECORDED_WITH_IDS,
-        sqlite._PRESENT_VERSIONS,
-        sqlite._SEALED_AMONG,
-        sqlite._SECRETS_AMONG,
+        statements.recorded_with_ids(sqlite.among),
+        statements.secrets_among(sqlite.among),
+        sqlite.PRESENT_VERSIONS,
+        sqlite.SEALED_AMONG,
         *(
-            statements.log_between(backward=backward, of_subject=of_subject, types=types)
+            statements.log_between(
+                backward=backward, of_subject=of_subject, types=types, lateral=False
+            )
             for backward in (False, True)
             for of_subject in (False, True)
             for types in (0, 1, 3)
@@ -202,7 +205,10 @@ def test_no_statement_walks_or_sorts_a_table(
 
 
 def test_events_of_a_type_are_found_without_reading_their_rows(database: SqliteDatabase) -> None:
-    several = plan(database, statements.log_between(backward=False, of_subject=False, types=3))
+    several = plan(
+        database,
+        statements.log_between(backward=False, of_subject=False, types=3, lateral=False),
+    )
     assert sum("COVERING INDEX events_type (type=? AND position>?" in step for step in several) == 3
 
 

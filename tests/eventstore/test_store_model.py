@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,8 +21,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from eventstore.sqlite import SqliteEventStore
-from eventstore.sqlite_database import open_sqlite
 from eventstore.store import (
     ERASURE_STREAM_PREFIX,
     Append,
@@ -32,6 +33,8 @@ from eventstore.store import (
 )
 from tests.eventstore.building import Applied, event, write
 from tests.eventstore.contract_reading import chain_of, positions
+from tests.eventstore.places import Place, PostgresPlace, SqlitePlace, store_in
+from tests.servers.postgres import Databases
 
 STREAMS = ["a", "b", f"{ERASURE_STREAM_PREFIX}x"]
 SUBJECTS = ["x", "y", "z"]
@@ -122,20 +125,19 @@ events = st.builds(
 class Log(RuleBasedStateMachine):
     """Does the same to both, and compares what can be seen."""
 
-    template: ClassVar[Path]
+    fresh: ClassVar[Callable[[], AbstractContextManager[Place]]]
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
-        shutil.copy(self.template, self.folder / "log.db")
-        self.database = open_sqlite(self.folder / "log.db", durable=False)
+        self.resources = ExitStack()
+        self.database = self.resources.enter_context(type(self).fresh()).open()
+        self.resources.callback(self.database.close)
         self.applied = Applied()
-        self.store = SqliteEventStore(self.database, self.applied)
+        self.store = store_in(self.database, self.applied)
         self.model = Model()
 
     def teardown(self) -> None:
-        self.database.close()
-        shutil.rmtree(self.folder)
+        self.resources.close()
 
     def some_event(self, data: st.DataObject) -> NewEvent:
         recorded = [line.event for line in self.model.lines]
@@ -225,8 +227,28 @@ class Log(RuleBasedStateMachine):
         )
 
 
-def test_the_store_does_what_its_model_does(migrated_file: Path) -> None:
-    Log.template = migrated_file
+@contextmanager
+def fresh_file(template: Path) -> Iterator[SqlitePlace]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield SqlitePlace(Path(shutil.copy(template, Path(folder) / "log.db")))
+
+
+@contextmanager
+def fresh_database(databases: Databases) -> Iterator[PostgresPlace]:
+    with databases.fresh_database() as url:
+        yield PostgresPlace(url)
+
+
+def run(fresh: Callable[[], AbstractContextManager[Place]]) -> None:
+    Log.fresh = staticmethod(fresh)
     run_state_machine_as_test(
         Log, settings=settings(max_examples=40, stateful_step_count=20, deadline=None)
     )
+
+
+def test_the_store_in_sqlite_does_what_its_model_does(migrated_file: Path) -> None:
+    run(partial(fresh_file, migrated_file))
+
+
+def test_the_store_in_postgres_does_what_its_model_does(postgres: Databases) -> None:
+    run(partial(fresh_database, postgres))

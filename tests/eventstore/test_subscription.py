@@ -10,29 +10,31 @@ from typing import Any
 import pytest
 
 from eventstore.changes import LogChanges
-from eventstore.sqlite import SqliteEventStore
-from eventstore.sqlite_database import SqliteDatabase
-from eventstore.store import ANY_VERSION, RecordedEvent
+from eventstore.database import Database
+from eventstore.store import ANY_VERSION, EventStore, RecordedEvent
 from eventstore.subscription import Subscription
-from tests.eventstore.building import Applied, append, event
+from tests.eventstore.building import append, event
 
 NAME = "dispatcher"
 NEVER = 1e9
 """Seconds that no test waits."""
 
 
-class CountingStore(SqliteEventStore):
+class CountingStore:
     """Remembers which checkpoints were saved."""
 
-    def __init__(self, database: SqliteDatabase, applied: Applied) -> None:
-        super().__init__(database, applied)
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
         self.saved: list[int] = []
         self.has_saved = threading.Semaphore(0)
 
     def save_checkpoint(self, name: str, position: int) -> None:
-        super().save_checkpoint(name, position)
+        self._store.save_checkpoint(name, position)
         self.saved.append(position)
         self.has_saved.release()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
 
 
 class Handled:
@@ -59,8 +61,8 @@ class Handled:
 
 
 @pytest.fixture
-def store(database: SqliteDatabase, applied: Applied) -> CountingStore:
-    return CountingStore(database, applied)
+def counting(store: EventStore) -> CountingStore:
+    return CountingStore(store)
 
 
 @pytest.fixture
@@ -75,12 +77,12 @@ async def handled() -> Handled:
 
 @pytest.fixture
 def subscribe(
-    database: SqliteDatabase, store: CountingStore, changes: LogChanges, handled: Handled
+    database: Database, counting: CountingStore, changes: LogChanges, handled: Handled
 ) -> Callable[..., Subscription]:
     def make(**options: Any) -> Subscription:
         values: dict[str, Any] = {
             "database": database,
-            "store": store,
+            "store": counting,
             "changes": changes,
             "name": NAME,
             "types": frozenset({"Due"}),
@@ -92,61 +94,61 @@ def subscribe(
     return make
 
 
-def record(store: SqliteEventStore, *types: str) -> list[RecordedEvent]:
+def record(store: EventStore | CountingStore, *types: str) -> list[RecordedEvent]:
     before = store.head().position
     store.append([append("a", ANY_VERSION, event(type=each)) for each in types])
     return store.read_all(after=before, limit=10_000)
 
 
 async def test_catching_up_handles_everything_of_its_types_in_order(
-    subscribe: Callable[..., Subscription], store: CountingStore, handled: Handled
+    subscribe: Callable[..., Subscription], counting: CountingStore, handled: Handled
 ) -> None:
-    record(store, "Due", "Other", "Due", "Due", "Other")
+    record(counting, "Due", "Other", "Due", "Due", "Other")
 
     assert await subscribe().catch_up() == 3
 
     assert handled.positions == [1, 3, 4]
-    assert store.checkpoint(NAME) == 5
+    assert counting.checkpoint(NAME) == 5
 
 
 async def test_catching_up_again_handles_only_what_is_new(
-    subscribe: Callable[..., Subscription], store: CountingStore, handled: Handled
+    subscribe: Callable[..., Subscription], counting: CountingStore, handled: Handled
 ) -> None:
-    record(store, "Due")
+    record(counting, "Due")
     await subscribe().catch_up()
-    record(store, "Due")
+    record(counting, "Due")
 
     assert await subscribe().catch_up() == 1
     assert await subscribe().catch_up() == 0
 
     assert handled.positions == [1, 2]
-    assert store.saved == [1, 2]
+    assert counting.saved == [1, 2]
 
 
 async def test_batches_are_bounded_and_leave_no_gap(
-    subscribe: Callable[..., Subscription], store: CountingStore, handled: Handled
+    subscribe: Callable[..., Subscription], counting: CountingStore, handled: Handled
 ) -> None:
-    record(store, *["Due", "Other"] * 25)
+    record(counting, *["Due", "Other"] * 25)
 
     assert await subscribe(batch=10).catch_up() == 25
 
     assert handled.batches == [10, 10, 5]
     assert handled.positions == list(range(1, 51, 2))
-    assert store.checkpoint(NAME) == 50
+    assert counting.checkpoint(NAME) == 50
 
 
 async def test_every_type_can_be_subscribed_to(
-    subscribe: Callable[..., Subscription], store: CountingStore, handled: Handled
+    subscribe: Callable[..., Subscription], counting: CountingStore, handled: Handled
 ) -> None:
-    record(store, "Due", "Other")
+    record(counting, "Due", "Other")
     await subscribe(types=None).catch_up()
     assert handled.positions == [1, 2]
 
 
 async def test_a_batch_that_could_not_be_handled_comes_again(
-    subscribe: Callable[..., Subscription], store: CountingStore, handled: Handled
+    subscribe: Callable[..., Subscription], counting: CountingStore, handled: Handled
 ) -> None:
-    record(store, *["Due"] * 5)
+    record(counting, *["Due"] * 5)
     subscription = subscribe(batch=2)
     handled.fail_at = 3
 
@@ -160,13 +162,13 @@ async def test_a_batch_that_could_not_be_handled_comes_again(
 
 
 async def test_after_a_crash_what_was_not_remembered_comes_again(
-    subscribe: Callable[..., Subscription], store: CountingStore, handled: Handled
+    subscribe: Callable[..., Subscription], counting: CountingStore, handled: Handled
 ) -> None:
-    record(store, *["Due"] * 5)
+    record(counting, *["Due"] * 5)
     handled.fail_at = 5
     with pytest.raises(LookupError):
         await subscribe(batch=2, save_every=4).catch_up()
-    assert store.saved == [4]
+    assert counting.saved == [4]
     handled.fail_at = None
 
     await subscribe(batch=2).catch_up()
@@ -175,80 +177,80 @@ async def test_after_a_crash_what_was_not_remembered_comes_again(
 
 
 async def test_the_checkpoint_moves_over_a_log_that_does_not_matter(
-    subscribe: Callable[..., Subscription], store: CountingStore, handled: Handled
+    subscribe: Callable[..., Subscription], counting: CountingStore, handled: Handled
 ) -> None:
-    record(store, *["Other"] * 30)
+    record(counting, *["Other"] * 30)
     assert await subscribe().catch_up() == 0
     assert handled.batches == []
-    assert store.checkpoint(NAME) == 30
+    assert counting.checkpoint(NAME) == 30
 
 
 async def test_running_handles_commits_as_they_come_and_saves_seldom(
     subscribe: Callable[..., Subscription],
-    store: CountingStore,
+    counting: CountingStore,
     changes: LogChanges,
     handled: Handled,
 ) -> None:
-    record(store, "Due")
+    record(counting, "Due")
     running = asyncio.create_task(subscribe(save_every=10).run())
     await handled.until(1)
 
     for position in range(2, 26):
-        changes.publish(record(store, "Due"))
+        changes.publish(record(counting, "Due"))
         await handled.until(position)
-    saved_while_busy = list(store.saved)
+    saved_while_busy = list(counting.saved)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
 
     assert handled.positions == list(range(1, 26))
     assert saved_while_busy == [10, 20]
-    assert store.checkpoint(NAME) == 25
+    assert counting.checkpoint(NAME) == 25
 
 
 async def test_running_saves_when_nothing_happens(
     subscribe: Callable[..., Subscription],
-    store: CountingStore,
+    counting: CountingStore,
     changes: LogChanges,
     handled: Handled,
 ) -> None:
-    record(store, "Due", "Other")
+    record(counting, "Due", "Other")
     running = asyncio.create_task(subscribe(save_after=0).run())
     await handled.until(1)
-    assert await asyncio.to_thread(store.has_saved.acquire, timeout=60)
+    assert await asyncio.to_thread(counting.has_saved.acquire, timeout=60)
 
-    changes.publish(record(store, "Due"))
+    changes.publish(record(counting, "Due"))
     await handled.until(3)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
 
-    assert store.saved == [2, 3]
+    assert counting.saved == [2, 3]
 
 
 async def test_running_ends_with_what_the_handler_raised(
-    subscribe: Callable[..., Subscription], store: CountingStore, handled: Handled
+    subscribe: Callable[..., Subscription], counting: CountingStore, handled: Handled
 ) -> None:
-    record(store, *["Due"] * 4)
+    record(counting, *["Due"] * 4)
     handled.fail_at = 3
 
     with pytest.raises(LookupError):
         await subscribe(batch=2).run()
 
-    assert store.checkpoint(NAME) == 2
+    assert counting.checkpoint(NAME) == 2
 
 
 async def test_a_commit_while_handling_is_not_missed(
     subscribe: Callable[..., Subscription],
-    store: CountingStore,
+    counting: CountingStore,
     changes: LogChanges,
     handled: Handled,
 ) -> None:
-    record(store, "Due")
+    record(counting, "Due")
 
     async def handle_while_more_comes(events: Sequence[RecordedEvent]) -> None:
         if events[0].position == 1:
-            changes.publish(record(store, "Due"))
+            changes.publish(record(counting, "Due"))
         await handled(events)
 
     running = asyncio.create_task(subscribe(handle=handle_while_more_comes).run())

@@ -9,11 +9,11 @@ import pytest
 
 from eventstore.appender import Appender
 from eventstore.changes import LogChanges
-from eventstore.sqlite import SqliteEventStore
-from eventstore.sqlite_database import SqliteDatabase
+from eventstore.database import Database
 from eventstore.store import (
     NO_STREAM,
     Append,
+    EventStore,
     StreamWrite,
     SubjectSealed,
     VersionConflict,
@@ -39,7 +39,7 @@ SUM: Decider[int, int] = Decider(initial=0, evolve=lambda state, number: state +
 
 
 @pytest.fixture
-def log(database: SqliteDatabase, store: SqliteEventStore) -> Iterator[EventLog]:
+def log(database: Database, store: EventStore) -> Iterator[EventLog]:
     with Appender(store) as appender:
         yield EventLog(
             database=database,
@@ -104,7 +104,7 @@ async def test_events_carry_who_when_and_why(log: EventLog, context: Context) ->
 
 
 async def test_nothing_decided_is_nothing_recorded(
-    log: EventLog, store: SqliteEventStore, context: Context
+    log: EventLog, store: EventStore, context: Context
 ) -> None:
     done = await transact(
         log,
@@ -131,7 +131,7 @@ async def test_what_the_command_raises_is_the_callers(log: EventLog, context: Co
 
 
 def deciding_while_others_write(
-    store: SqliteEventStore, stream: str, times: int
+    store: EventStore, stream: str, times: int
 ) -> Callable[[int], Sequence[int]]:
     """Decides 100; the first ``times`` times, somebody else writes first."""
     left = iter(range(times))
@@ -146,7 +146,7 @@ def deciding_while_others_write(
 
 
 async def test_a_command_that_was_overtaken_reads_again(
-    log: EventLog, store: SqliteEventStore, context: Context
+    log: EventLog, store: EventStore, context: Context
 ) -> None:
     decide = deciding_while_others_write(store, "sum", 3)
     done = await transact(log, "sum", SUM, decide, subject="s", context=context)
@@ -156,7 +156,7 @@ async def test_a_command_that_was_overtaken_reads_again(
 
 
 async def test_a_command_that_is_overtaken_too_often_gives_up(
-    log: EventLog, store: SqliteEventStore, context: Context
+    log: EventLog, store: EventStore, context: Context
 ) -> None:
     decide = deciding_while_others_write(store, "sum", 3)
     with pytest.raises(VersionConflict):
@@ -165,7 +165,7 @@ async def test_a_command_that_is_overtaken_too_often_gives_up(
 
 
 async def test_a_guard_that_fails_is_not_tried_again(
-    log: EventLog, store: SqliteEventStore, context: Context
+    log: EventLog, store: EventStore, context: Context
 ) -> None:
     decided = []
 
@@ -182,7 +182,7 @@ async def test_a_guard_that_fails_is_not_tried_again(
 
 
 async def test_guards_secrets_and_seals_go_with_the_events(
-    log: EventLog, store: SqliteEventStore, context: Context
+    log: EventLog, store: EventStore, context: Context
 ) -> None:
     store.append([append("project", NO_STREAM)])
     await transact(
@@ -202,7 +202,7 @@ async def test_guards_secrets_and_seals_go_with_the_events(
 
 
 async def test_an_erased_stream_says_that_its_subject_is_gone(
-    log: EventLog, store: SqliteEventStore, context: Context
+    log: EventLog, store: EventStore, context: Context
 ) -> None:
     await transact(log, "sum", SUM, lambda _: [1], subject="s", context=context, seals=["s"])
     store.erase("s", limit=10)
@@ -213,7 +213,7 @@ async def test_an_erased_stream_says_that_its_subject_is_gone(
 
 
 async def test_a_command_over_several_streams_starts_over_as_a_whole(
-    log: EventLog, store: SqliteEventStore, context: Context
+    log: EventLog, store: EventStore, context: Context
 ) -> None:
     streams = ["project", "job-1", "job-2"]
     await transact(log, "job-1", SUM, lambda _: [5], subject="s", context=context)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import itertools
 import random
-import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from tests.live.evidence import Evidence, WatchedJob
+from tests.live.evidence import Evidence
 from tests.live.load import Asker, Deleter, Pinger, Target, User, gathered
+from tests.live.logged import LeftDatabase, read_log
 from tests.live.receiver import Call, Delay, Receiver
 from tests.live.service import LiveService, cronpulse, eventually
+from tests.live.tick_accounts import NEVER
 
 KEY: Final = "cpk_crashes" + "0123456789" * 4
 PINGERS: Final = 4
@@ -34,12 +34,6 @@ DURING_THE_START: Final = 0.25
 
 STOP_AFTER: Final = 10
 """After so many kills it is stopped once as it should be, just as busy."""
-
-_NEVER: Final = "0 0 0 1 1 *"
-_UNFINISHED: Final = (
-    "SELECT (SELECT count(*) FROM checks_in_flight)"
-    " + (SELECT count(*) FROM sealed_subjects WHERE NOT finished)"
-)
 
 Say = Callable[[str], None]
 
@@ -84,7 +78,7 @@ class _Play:
         self._receiver = receiver
         self._chance = chance
         self._target = Target(key=KEY)
-        self._jobs: list[WatchedJob] = []
+        self._watched: list[str] = []
         self._users: list[User] = []
         self._start_took = 1.0
         self.kills_before_ready = 0
@@ -95,7 +89,7 @@ class _Play:
         with self._started() as service:
             service.ready()
             project_id = service.a_project()
-            self._jobs = _watched_jobs(service, self._receiver, project_id)
+            self._watched = _watched_jobs(service, self._receiver, project_id)
             pinged = [
                 service.a_job(
                     self._receiver.url,
@@ -107,9 +101,9 @@ class _Play:
                 for each in range(PINGERS)
             ]
         self._users = [
-            *(Pinger(self._target, f"p{number}", pinged) for number in range(PINGERS)),
-            Asker(self._target, [job.job_id for job in self._jobs]),
-            Deleter(self._target, _doomed_job(self._receiver, project_id)),
+            *(Pinger(self._target, name=f"p{n}", job_ids=pinged) for n in range(PINGERS)),
+            Asker(self._target, job_ids=self._watched),
+            Deleter(self._target, job=_doomed_job(self._receiver, project_id)),
         ]
         for user in self._users:
             user.start()
@@ -140,36 +134,41 @@ class _Play:
             self._ready(service)
             self._tick_once_more(service)
             promises = gathered(self._users)
-            watched = [job.job_id for job in self._jobs]
-            for job_id in watched:
-                service.told("PUT", f"/api/v1/jobs/{job_id}", {"schedule": _NEVER})
+            for job_id in self._watched:
+                service.told("PUT", f"/api/v1/jobs/{job_id}", {"schedule": NEVER})
             for job in service.told("GET", "/api/v1/jobs"):
-                if job["mode"] == "active" and job["id"] not in watched:
+                if job["mode"] == "active" and job["id"] not in self._watched:
                     service.told("DELETE", f"/api/v1/jobs/{job['id']}")
                     promises.deleted.add(job["id"])
-            eventually("nothing is unfinished", self._nothing_is_unfinished)
-            executions = {job_id: service.executions(job_id) for job_id in watched}
+            left = self._database
+            eventually("nothing is unfinished", lambda: not left.unfinished())
+            histories = {job_id: service.executions(job_id) for job_id in self._watched}
+            listed = service.told("GET", "/api/v1/jobs")
             found_again = [
-                job_id
+                f"{job_id} is still answered for"
                 for job_id in sorted(promises.deleted)
                 if service.ask("GET", f"/api/v1/jobs/{job_id}").status_code != 404
             ]
             assert service.stop() == 0
         audit = cronpulse(self._data_dir, "audit", "check")
+        complaints = service.errors.read_text().splitlines()
         return Evidence(
-            database=self._database,
-            jobs=self._jobs,
-            executions=executions,
+            log=read_log(left.events()),
             calls=self._receiver.calls(),
             promises=promises,
-            found_again=found_again,
+            histories=histories,
+            listed=listed,
+            left=[*found_again, *left.left_of(promises.deleted)],
+            unfinished=left.unfinished(),
+            corrupt=list(_corruption(left)),
             audit=audit.stdout + audit.stderr,
-            logged=service.errors.read_text().splitlines(),
+            complaints=complaints,
+            lines_logged=len(complaints),
         )
 
     @property
-    def _database(self) -> Path:
-        return self._data_dir / "cronpulse.db"
+    def _database(self) -> LeftDatabase:
+        return LeftDatabase(f"sqlite:///{self._data_dir}/cronpulse.db")
 
     def _started(self) -> LiveService:
         return LiveService(self._data_dir, api_key=KEY, log_level="warning")
@@ -186,13 +185,14 @@ class _Play:
             ticks = [each["scheduledFor"] for each in service.executions(job_id)]
             return any(tick and datetime.fromisoformat(tick) >= now for tick in ticks)
 
-        for job in self._jobs:
-            eventually(f"{job.job_id} ticks", partial(has_ticked, job.job_id))
+        for job_id in self._watched:
+            eventually(f"{job_id} ticks", partial(has_ticked, job_id))
 
-    def _nothing_is_unfinished(self) -> bool:
-        with closing(sqlite3.connect(self._database)) as connection:
-            ((number,),) = connection.execute(_UNFINISHED)
-            return bool(number == 0)
+
+def _corruption(database: LeftDatabase) -> Iterator[str]:
+    for row in database.rows("PRAGMA integrity_check"):
+        if row["integrity_check"] != "ok":
+            yield row["integrity_check"]
 
 
 def _delays(seed: int) -> Delay:
@@ -205,19 +205,16 @@ def _delays(seed: int) -> Delay:
     return delay
 
 
-def _watched_jobs(service: LiveService, receiver: Receiver, project_id: str) -> list[WatchedJob]:
+def _watched_jobs(service: LiveService, receiver: Receiver, project_id: str) -> list[str]:
+    """Jobs whose every tick is accounted for; returns their ids."""
     kinds = itertools.product(("GET", "POST"), (1, 2), ("/quick", "/slow"))
     return [
-        WatchedJob(
-            job_id=service.a_job(
-                receiver.url + path,
-                "* * * * * *" if every == 1 else f"*/{every} * * * * *",
-                projectId=project_id,
-                method=method,
-                timeout=TIMEOUT,
-            ),
+        service.a_job(
+            receiver.url + path,
+            "* * * * * *" if every == 1 else f"*/{every} * * * * *",
+            projectId=project_id,
             method=method,
-            every=every,
+            timeout=TIMEOUT,
         )
         for method, every, path in list(kinds) * JOBS_A_KIND
     ]

@@ -1,74 +1,59 @@
 """What is left after the crashes: the log, the history that the API shows, and what others saw.
 
-The log is read with plain SQL, so that of the service nothing but its event codec is trusted here.
+The log is read with plain SQL (:mod:`tests.live.logged`), so that of the service nothing but its event
+codec and the rules of its hash chain is trusted here.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
 
-from domain.codec import Codec
 from tests.live.load import Promises
+from tests.live.logged import Log
 from tests.live.receiver import Call
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchedJob:
-    """A job whose every tick is accounted for; it ticks ``every`` so many seconds."""
-
-    job_id: str
-    method: str
-    every: int
+_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Everything that anybody saw. ``executions`` are as the API listed them, oldest first."""
+    """Everything that anybody saw.
 
-    database: Path
-    jobs: Sequence[WatchedJob]
-    executions: Mapping[str, Sequence[dict[str, Any]]]
+    ``histories`` are the executions of jobs as the API listed them, oldest first, and ``listed`` the
+    jobs as it listed them in the end. ``left`` says what is left of deleted jobs, ``unfinished`` what
+    is still under way, ``corrupt`` what the database says of itself. ``complaints`` are the lines of
+    the service's own log that should not be there.
+    """
+
+    log: Log
     calls: Sequence[Call]
     promises: Promises
-    found_again: Sequence[str]
-    """Ids of deleted jobs that the API still knew."""
+    histories: Mapping[str, Sequence[Mapping[str, Any]]]
+    listed: Sequence[Mapping[str, Any]] = ()
+    left: Sequence[str] = ()
+    unfinished: Sequence[str] = ()
+    corrupt: Sequence[str] = ()
     audit: str
     """What ``audit check`` printed."""
-    logged: Sequence[str]
-    """The lines of the service's own log, in JSON, at level warning and above."""
-
-    @cached_property
-    def events(self) -> list[Event]:
-        """The log."""
-        codec = Codec()
-        return [Event(row, codec) for row in self.rows("SELECT * FROM events ORDER BY position")]
-
-    def rows(self, statement: str, *parameters: object) -> list[sqlite3.Row]:
-        with closing(sqlite3.connect(self.database)) as connection:
-            connection.row_factory = sqlite3.Row
-            return connection.execute(statement, parameters).fetchall()
-
-    def history(self) -> list[dict[str, Any]]:
-        """The executions of all watched jobs."""
-        return [each for executions in self.executions.values() for each in executions]
+    complaints: Sequence[str] = ()
+    lines_logged: int = 0
+    clocks_apart: timedelta = field(default=timedelta())
+    """How far the service's clock and the receiver's may be apart."""
 
 
-class Event:
-    """A row of the log, with its content (None: erased)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was promised, in how many cases it was looked at, and where it was broken."""
 
-    def __init__(self, row: sqlite3.Row, codec: Codec) -> None:
-        self.row = row
-        payload = row["payload"]
-        self.content = (
-            None if payload is None else codec.decode(row["type"], row["schema_version"], payload)
-        )
+    promise: str
+    looked_at: str
+    broken: Sequence[str] = field(default=())
 
-    @property
-    def execution_id(self) -> str:
-        return str(self.row["stream"]).partition("-")[2]
+    def __str__(self) -> str:
+        told = f"{'BROKEN' if self.broken else 'kept':6}  {self.promise}\n        {self.looked_at}"
+        shown = [f"\n        - {each}" for each in self.broken[:_SHOWN]]
+        more = len(self.broken) - len(shown)
+        return told + "".join(shown) + (f"\n        - and {more} more" if more > 0 else "")

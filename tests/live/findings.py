@@ -1,268 +1,128 @@
-"""Holding what is left after the crashes against everything that was promised."""
+"""Holding what is left after the crashes against everything that was promised, in either shape."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Final
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
-from domain.execution import CheckFailed, CheckStarted
-from domain.job import JobCreated, JobUpdated
-from domain.pings import PingReceived
-from eventstore import hashing
-from tests.live.evidence import Event, Evidence
-from tests.live.receiver import Call
-from tests.live.tick_accounts import Recorded, faults_of_ticks, ticks_between
+from tests.live import check_findings
+from tests.live.evidence import Evidence, Finding
+from tests.live.load import Written
+from tests.live.logged import LoggedJob
 
-_SHOWN: Final = 5
-_ENVELOPE: Final = (
-    "position",
-    "stream",
-    "version",
-    "event_id",
-    "type",
-    "schema_version",
-    "subject",
-    "account",
-    "actor",
-    "recorded_at",
-    "correlation_id",
-    "causation_id",
-)
+_ON_THE_WIRE: Final = {
+    "name": "name",
+    "url": "url",
+    "method": "method",
+    "schedule": "schedule",
+    "timeout": "timeout",
+    "body": "body",
+    "mode": "mode",
+    "heartbeat": "heartbeat",
+    "heartbeatTolerance": "heartbeat_tolerance",
+}
+"""Fields of a job that a promise may be about: as they are sent, and as settings call them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was promised, in how many cases it was looked at, and where it was broken."""
-
-    promise: str
-    looked_at: str
-    broken: Sequence[str] = field(default=())
-
-    def __str__(self) -> str:
-        told = f"{'BROKEN' if self.broken else 'kept':6}  {self.promise}\n        {self.looked_at}"
-        shown = [f"\n        - {each}" for each in self.broken[:_SHOWN]]
-        more = len(self.broken) - len(shown)
-        return told + "".join(shown) + (f"\n        - and {more} more" if more > 0 else "")
+Judge = Callable[[Evidence], Finding]
 
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Hold everything that was promised against what is left."""
-    return [
-        _pings(evidence),
-        _ticks(evidence),
-        _calls_at_most_once(evidence),
-        _calls_known(evidence),
-        _successes_called(evidence),
-        _runs(evidence),
-        _nothing_stuck(evidence),
-        _deleted(evidence),
-        _integrity(evidence),
-        _chain(evidence),
-        _audit(evidence),
-        _refused(evidence),
-        _logged(evidence),
-    ]
+    return [judge(evidence) for judge in JUDGES]
 
 
-def _pings(evidence: Evidence) -> Finding:
-    logged = Counter(
-        each.content.client for each in evidence.events if isinstance(each.content, PingReceived)
-    )
+def pings(evidence: Evidence) -> Finding:
+    logged = Counter(ping.client for _, ping in evidence.log.pings)
+    run_ids = {ping.client: ping.run_id for _, ping in evidence.log.pings}
     answered = evidence.promises.pings
-    lost = [f"{mark} was answered and is not in the log" for mark in sorted(answered - set(logged))]
+    lost = [f"{mark} was answered and is not in the log" for mark in answered if not logged[mark]]
     twice = [f"{mark} is there {n} times" for mark, n in logged.items() if mark and n > 1]
+    changed = [
+        f"{mark} has the rid {run_ids[mark]}, not {rid}"
+        for mark, rid in answered.items()
+        if mark in run_ids and run_ids[mark] != rid
+    ]
     return Finding(
         promise="every ping answered with 200 is in the log, once",
         looked_at=f"{len(answered)} answered with 200; lost {len(lost)}, twice {len(twice)}",
-        broken=[*lost, *twice],
+        broken=[*lost, *twice, *changed],
     )
 
 
-def _ticks(evidence: Evidence) -> Finding:
-    broken: list[str] = []
-    counts: Counter[str] = Counter()
-    for job in evidence.jobs:
-        began, ended = _lifetime(evidence, job.job_id)
-        expected = ticks_between(began, ended, every=job.every)
-        scheduled = [each for each in evidence.executions[job.job_id] if each["scheduledFor"]]
-        recorded = [Recorded.of(each) for each in scheduled]
-        broken += [f"{job.job_id} {fault}" for fault in faults_of_ticks(expected, recorded)]
-        counts["ticks"] += len(expected)
-        counts["rows"] += len(scheduled)
-        counts["swallowed"] += sum(each.skipped_ticks for each in recorded)
-        counts.update(each["status"] for each in scheduled)
+def writes(evidence: Evidence) -> Finding:
+    """Jobs that were created and changed: the log has what was sent, and the API shows the last of it."""
+    log, written = evidence.log, evidence.promises.written
+    broken = [
+        f"{each.job_id}: {each.fields} was answered and is not in the log"
+        for each in written
+        if each.job_id not in log.deleted and not _is_in_the_log(each, log.jobs.get(each.job_id))
+    ]
+    shown = {job["id"]: job for job in evidence.listed}
+    for job_id in {each.job_id for each in written} & log.jobs.keys():
+        settings = _on_the_wire(log.jobs[job_id])
+        listed = {name: shown.get(job_id, {}).get(name) for name in settings}
+        broken += [
+            f"{job_id}: the API shows {name} {listed[name]!r}, the log has {value!r}"
+            for name, value in settings.items()
+            if listed[name] != value
+        ]
     return Finding(
-        promise="every tick is recorded exactly once, or counted in the next one's skippedTicks",
-        looked_at=(
-            f"{counts['ticks']} ticks of {len(evidence.jobs)} jobs: {counts['rows']} executions"
-            f" ({counts['success']} success, {counts['failed']} failed, {counts['skipped']} skipped)"
-            f" and {counts['swallowed']} skippedTicks"
-        ),
+        promise="every job created or changed with a success is in the log so, and is shown so",
+        looked_at=f"{len(written)} creations and changes of {len(shown)} jobs",
         broken=broken,
     )
 
 
-def _lifetime(evidence: Evidence, job_id: str) -> tuple[datetime, datetime]:
-    """From a job's creation to its last update, which ended its ticks."""
-    contents = [each.content for each in evidence.events if each.row["stream"] == f"job-{job_id}"]
-    (began,) = [each.created_at for each in contents if isinstance(each, JobCreated)]
-    (ended,) = [each.updated_at for each in contents if isinstance(each, JobUpdated)]
-    return began, ended
-
-
-def _calls_at_most_once(evidence: Evidence) -> Finding:
-    calls = [call for call in evidence.calls if call.method == "POST"]
-    times = Counter(call.idempotency_key for call in calls)
-    abandoned = [
-        each
-        for each in evidence.events
-        if isinstance(each.content, CheckFailed) and each.content.reason == "abandoned"
-    ]
-    return Finding(
-        promise="no POST was ever called twice",
-        looked_at=(
-            f"{len(calls)} POST calls with {len(times)} Idempotency-Keys;"
-            f" {len(abandoned)} executions were abandoned"
-        ),
-        broken=[f"{key} was called {n} times" for key, n in times.items() if n > 1],
+def _is_in_the_log(written: Written, job: LoggedJob | None) -> bool:
+    if job is None:
+        return False
+    sent = {_ON_THE_WIRE[name]: v for name, v in written.fields.items() if name in _ON_THE_WIRE}
+    return any(
+        all(getattr(settings, name) == value for name, value in sent.items())
+        for settings in job.settings
     )
 
 
-def _calls_known(evidence: Evidence) -> Finding:
-    """A call belongs to an execution that was begun before it, and to no fewer beginnings."""
-    begun: defaultdict[str, list[Event]] = defaultdict(list)
-    for each in evidence.events:
-        if each.row["type"] == "CheckStarted":
-            begun[each.execution_id].append(each)
-    calls: defaultdict[str, list[Call]] = defaultdict(list)
-    for call in evidence.calls:
-        calls[call.idempotency_key or ""].append(call)
-    broken = []
-    for key, made in calls.items():
-        starts = begun[key]
-        first = starts[0].content if starts else None
-        if len(made) > len(starts):
-            broken.append(f"{key} was called {len(made)} times and begun {len(starts)} times")
-        elif isinstance(first, CheckStarted) and made[0].arrived_at < first.started_at:
-            broken.append(f"{key} was called before the log knew of it")
-    repeated = sum(len(made) > 1 for made in calls.values())
+def _on_the_wire(job: LoggedJob) -> Mapping[str, Any]:
+    now = {wire: getattr(job.settings[-1], name) for wire, name in _ON_THE_WIRE.items()}
+    return now | {"paused": job.paused}
+
+
+def nothing_unfinished(evidence: Evidence) -> Finding:
+    checks = evidence.log.checks.values()
+    open_ = [each.execution_id for each in checks if each.is_open and not each.erased]
     return Finding(
-        promise="the receiver never got a call that the log doesn't know",
-        looked_at=(
-            f"{len(evidence.calls)} calls of {len(calls)} executions, {repeated} of them repeated"
-        ),
-        broken=broken,
+        promise="nothing is left: no check queued or running, no erasure unfinished",
+        looked_at=f"{len(checks)} executions",
+        broken=[f"{each} is unfinished" for each in sorted({*open_, *evidence.unfinished})],
     )
 
 
-def _successes_called(evidence: Evidence) -> Finding:
-    called = {call.idempotency_key for call in evidence.calls}
-    successes = [
-        each["id"]
-        for each in evidence.history()
-        if each["status"] == "success" and each["trigger"] != "ping"
-    ]
+def deleted(evidence: Evidence) -> Finding:
     return Finding(
-        promise="what the log calls a success did reach the receiver",
-        looked_at=f"{len(successes)} successful executions",
-        broken=[f"{each} never arrived" for each in successes if each not in called],
-    )
-
-
-def _runs(evidence: Evidence) -> Finding:
-    known = {each["id"]: each["status"] for each in evidence.history()}
-    asked = sorted(evidence.promises.runs)
-    return Finding(
-        promise="every run that was answered with 202 came to an end",
-        looked_at=f"{len(asked)} answered with 202",
+        promise="every job deleted with 204 is gone for good",
+        looked_at=f"{len(evidence.promises.deleted)} deleted with 204",
         broken=[
-            f"{each} is {known.get(each, 'not there')}"
-            for each in asked
-            if known.get(each) not in {"success", "failed"}
+            *evidence.left,
+            *(
+                f"{each} is not deleted in the log"
+                for each in sorted(evidence.promises.deleted - evidence.log.deleted)
+            ),
         ],
     )
 
 
-def _nothing_stuck(evidence: Evidence) -> Finding:
-    listed = [
-        each["id"]
-        for each in evidence.history()
-        if each["status"] in {"queued", "running"} and each["trigger"] != "ping"
-    ]
-    in_flight = [row["execution_id"] for row in evidence.rows("SELECT * FROM checks_in_flight")]
-    erasing = [
-        row["subject"] for row in evidence.rows("SELECT * FROM sealed_subjects WHERE NOT finished")
-    ]
-    return Finding(
-        promise="nothing is stuck: no check queued or running, no erasure unfinished",
-        looked_at=f"{len(evidence.history())} executions",
-        broken=[f"{each} is stuck" for each in {*listed, *in_flight, *erasing}],
-    )
-
-
-def _deleted(evidence: Evidence) -> Finding:
-    left = {
-        "payloads": "SELECT count(*) n FROM events WHERE subject = ? AND payload IS NOT NULL"
-        " AND stream NOT LIKE 'erasure-%'",
-        "secrets": "SELECT count(*) n FROM secrets WHERE subject = ?",
-        "executions": "SELECT count(*) n FROM executions WHERE job_id = ?",
-    }
-    deleted = sorted(evidence.promises.deleted)
-    broken = [f"{each} is still answered for" for each in evidence.found_again]
-    for job_id in deleted:
-        for what, statement in left.items():
-            ((number,),) = evidence.rows(statement, job_id)
-            if number:
-                broken.append(f"{job_id} left {number} {what}")
-    return Finding(
-        promise="every job deleted with 204 is gone for good",
-        looked_at=f"{len(deleted)} deleted with 204",
-        broken=broken,
-    )
-
-
-def _integrity(evidence: Evidence) -> Finding:
-    said = [str(row[0]) for row in evidence.rows("PRAGMA integrity_check")]
-    return Finding(
-        promise="the database passes PRAGMA integrity_check",
-        looked_at=f"{evidence.database.stat().st_size / 1e6:.1f} MB",
-        broken=[each for each in said if each != "ok"],
-    )
-
-
-def _chain(evidence: Evidence) -> Finding:
-    """Positions and versions are without gaps, and every hash is what the rules make of the rows."""
-    broken: list[str] = []
-    head = hashing.CHAIN_START
-    versions: Counter[str] = Counter()
-    for position, event in enumerate(evidence.events, start=1):
-        row = event.row
-        versions[row["stream"]] += 1
-        if (row["position"], row["version"]) != (position, versions[row["stream"]]):
-            broken.append(f"position {row['position']} is out of place")
-        if row["payload"] is not None:
-            digest = hashing.payload_hash(row["salt"], row["payload"])
-            if digest != row["payload_hash"]:
-                broken.append(f"position {position} has another payload than its hash says")
-        envelope = {name: row[name] for name in _ENVELOPE}
-        leaf = hashing.leaf(hashing.envelope(**envelope), row["payload_hash"])
-        head = hashing.link(head, leaf)
-        if head != row["chain_hash"]:
-            broken.append(f"position {position} breaks the chain")
-    ((position, chain_hash),) = evidence.rows("SELECT position, chain_hash FROM log_head")
-    if (position, chain_hash) != (len(evidence.events), head):
-        broken.append("the head is not that of the log")
+def chain(evidence: Evidence) -> Finding:
     return Finding(
         promise="the log has no gaps, and its hash chain recomputes",
-        looked_at=f"{len(evidence.events)} events in {len(versions)} streams",
-        broken=broken,
+        looked_at=f"{evidence.log.events} events in {evidence.log.streams} streams",
+        broken=[*evidence.log.faults, *evidence.corrupt],
     )
 
 
-def _audit(evidence: Evidence) -> Finding:
+def audit(evidence: Evidence) -> Finding:
     lines = evidence.audit.splitlines()
     return Finding(
         promise="audit check finds no difference between the log and the read models",
@@ -271,18 +131,40 @@ def _audit(evidence: Evidence) -> Finding:
     )
 
 
-def _refused(evidence: Evidence) -> Finding:
+def refused(evidence: Evidence) -> Finding:
     promises = evidence.promises
     return Finding(
         promise="no request got an answer other than the one it should get",
-        looked_at=f"{promises.unanswered} requests went without an answer",
+        looked_at=(
+            f"{promises.unanswered} requests went without an answer,"
+            f" {promises.unavailable} were told to try again"
+        ),
         broken=[f"{n} times {answer}" for answer, n in promises.refused.items()],
     )
 
 
-def _logged(evidence: Evidence) -> Finding:
+def logged(evidence: Evidence) -> Finding:
     return Finding(
-        promise="the service had nothing to complain about",
-        looked_at=f"{len(evidence.logged)} lines at level warning or above",
-        broken=evidence.logged,
+        promise="the service had nothing to complain about but what was done to it",
+        looked_at=f"{evidence.lines_logged} lines at level warning or above",
+        broken=evidence.complaints,
     )
+
+
+JUDGES: Final[Sequence[Judge]] = (
+    check_findings.ticks,
+    check_findings.calls_at_most_once,
+    check_findings.calls_known,
+    check_findings.outcomes_called,
+    pings,
+    writes,
+    check_findings.runs,
+    deleted,
+    check_findings.histories,
+    nothing_unfinished,
+    chain,
+    audit,
+    refused,
+    logged,
+)
+"""Everything that is promised in both shapes."""

@@ -1,6 +1,7 @@
 """What the checks call: a small HTTP server that knows nothing of CronPulse and writes down each call.
 
 It has a thread and an event loop of its own, so that it answers whatever the test does meanwhile.
+:mod:`tests.live.chaos_receiver` runs the same in a process of its own.
 """
 
 from __future__ import annotations
@@ -12,11 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Final
 
 from tests.live.service import PATIENCE
-
-_ANSWER: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +25,25 @@ class Call:
     method: str
     path: str
     idempotency_key: str | None
+    token: str | None = None
+    """The value of ``X-Token``, a header whose value is secret."""
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """``status`` and ``body`` after so many seconds; status None: hang up without a word."""
+
+    after: float = 0
+    status: int | None = 200
+    body: str = "ok"
 
 
 Delay = Callable[[Call], float | None]
 """After how many seconds a call is answered; None for never."""
+
+Note = Callable[[Call], Answer | None]
+"""Writes a call down, and says how it is answered; None for never."""
 
 
 class Receiver:
@@ -73,28 +86,38 @@ class Receiver:
             assert came, f"waited in vain for {times} calls to {path}"
             return self.calls(path)
 
+    def _note(self, call: Call) -> Answer | None:
+        with self._arrived:
+            self._calls.append(call)
+            self._arrived.notify_all()
+        delay = self._delay(call)
+        return None if delay is None else Answer(after=delay)
+
     async def _serve(self) -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        server, self.url = await listen(self._note)
         self._listening.set()
         await self._closing.wait()
         server.close()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+
+async def listen(note: Note) -> tuple[asyncio.Server, str]:
+    """Receive calls on a free port of the loopback interface; returns the server and its URL."""
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             call = await _read_call(reader)
-            with self._arrived:
-                self._calls.append(call)
-                self._arrived.notify_all()
-            delay = self._delay(call)
-            if delay is None:
+            answer = note(call)
+            if answer is None:
                 await reader.read()
             else:
-                await asyncio.sleep(delay)
-                writer.write(_ANSWER)
+                await asyncio.sleep(answer.after)
+                writer.write(_sent(answer, to=call.method))
                 await writer.drain()
         writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, backlog=1024)
+    return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 async def _read_call(reader: asyncio.StreamReader) -> Call:
@@ -106,10 +129,23 @@ async def _read_call(reader: asyncio.StreamReader) -> Call:
     for line in lines:
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
-    await reader.readexactly(int(headers.get("content-length", "0")))
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
     return Call(
         arrived_at=arrived_at,
         method=method,
         path=path,
         idempotency_key=headers.get("idempotency-key"),
+        token=headers.get("x-token"),
+        body=body.decode("latin-1"),
     )
+
+
+def _sent(answer: Answer, *, to: str) -> bytes:
+    if answer.status is None:
+        return b""
+    body = answer.body.encode()
+    head = (
+        f"HTTP/1.1 {answer.status} As Asked\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + (b"" if to == "HEAD" else body)

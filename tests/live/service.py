@@ -1,4 +1,4 @@
-"""``cronpulse serve`` in a process of its own: started, spoken to, stopped and killed."""
+"""CronPulse in processes of its own: started, spoken to, stopped and killed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 import signal
 import subprocess
 import sys
-import threading
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import httpx
 
@@ -26,7 +26,6 @@ SHOWN: Final = 20_000
 
 _READY = re.compile(r"is ready at (http://\S+)")
 _KEY = re.compile(r"^\s+(cpk_\S+)$", re.MULTILINE)
-_LAST_LINE: Final = "/docs"
 
 
 class NotReady(AssertionError):
@@ -40,32 +39,31 @@ def environment(data_dir: Path, **settings: object) -> dict[str, str]:
     return others | {"CRONPULSE_DATA_DIR": str(data_dir)} | given
 
 
-class LiveService:
-    """A process that serves from ``data_dir``; it is begun at once, and killed when the block ends.
+class LiveProcess:
+    """A command of CronPulse's that runs until it is stopped; it is begun at once.
 
-    ``settings`` are those of ``docs/settings.md``, in lower case. What it writes to standard error
-    is added to ``errors``, a file beside the data directory.
+    What it writes to standard error is added to the file ``errors``. It leads a process group of its
+    own, so that Ctrl-C reaches it only through whoever started it.
     """
 
-    def __init__(self, data_dir: Path, **settings: object) -> None:
-        self.data_dir = data_dir
-        self.errors = data_dir.with_name(f"{data_dir.name}.stderr")
-        self.printed = ""
-        self.url = ""
-        self._given_key = settings.get("api_key")
-        given = {"port": 0, "allowed_networks": "127.0.0.0/8", **settings}
-        with self.errors.open("a") as errors:
+    last_line = _READY
+
+    def __init__(self, *arguments: str, errors: Path, environment: Mapping[str, str]) -> None:
+        self.errors = errors
+        self._printed = ""
+        self._stdout = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
+        with errors.open("a") as errors_file:
             self._process = subprocess.Popen(
-                [COMMAND, "serve"],
-                cwd=data_dir.parent,
-                env=environment(data_dir, **given),
+                [COMMAND, *arguments],
+                cwd=errors.parent,
+                env=dict(environment),
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
+                stdout=self._stdout,
+                stderr=errors_file,
+                process_group=0,
             )
 
-    def __enter__(self) -> LiveService:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -75,17 +73,89 @@ class LiveService:
         traceback: TracebackType | None,
     ) -> None:
         self.kill()
+        self._printed = self.printed
+        self._stdout.close()
         if error is not None:
             self.show_errors()
 
     @property
+    def printed(self) -> str:
+        """What it has written to standard output by now."""
+        if self._stdout.closed:
+            return self._printed
+        size = os.fstat(self._stdout.fileno()).st_size
+        return os.pread(self._stdout.fileno(), size, 0).decode()  # its place is the child's too
+
+    @property
+    def url(self) -> str:
+        """Where it answers; empty before it has said so."""
+        found = _READY.search(self.printed)
+        return "" if found is None else found[1]
+
+    @property
     def was_ready(self) -> bool:
         """Whether it has said so, as far as is known by now."""
-        return _READY.search(self.printed) is not None
+        return bool(self.url)
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def ended(self) -> int | None:
+        """The exit code; None while it runs."""
+        return self._process.poll()
+
+    def ready(self) -> Self:
+        """Return once it has said that it is ready. Raises :class:`NotReady`."""
+        given_up = time.monotonic() + PATIENCE
+        while self.last_line.search(self.printed) is None:
+            if self.ended is not None or time.monotonic() > given_up:
+                self.kill()
+                raise NotReady(f"exit code {self.ended}\n{self.errors.read_text()}")
+            time.sleep(0.01)
+        return self
+
+    def show_errors(self) -> None:
+        """Print the end of what it wrote to standard error, for whoever looks into a failed test."""
+        print(self.errors.read_text()[-SHOWN:], file=sys.stderr)
+
+    def send(self, what: signal.Signals) -> None:
+        """Send it a signal; nothing happens to a process that has ended."""
+        self._process.send_signal(what)
+
+    def kill(self) -> None:
+        """``kill -9``; nothing happens to a process that has ended."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self, how: signal.Signals = signal.SIGTERM, *, within: float = PATIENCE) -> int:
+        """Ask it to stop, and return its exit code.
+
+        Raises ``subprocess.TimeoutExpired`` if it goes on for longer than ``within`` seconds.
+        """
+        self.send(how)
+        return self._process.wait(within)
+
+
+class LiveService(LiveProcess):
+    """A process that serves from ``data_dir``; killed when the block ends.
+
+    ``settings`` are those of ``docs/settings.md``, in lower case. Its ``errors`` are beside the data
+    directory.
+    """
+
+    last_line = re.compile(r"/docs$", re.MULTILINE)
+
+    def __init__(self, data_dir: Path, **settings: object) -> None:
+        self.data_dir = data_dir
+        self._given_key = settings.get("api_key")
+        given = {"port": 0, "allowed_networks": "127.0.0.0/8", **settings}
+        super().__init__(
+            "serve",
+            errors=data_dir.with_name(f"{data_dir.name}.stderr"),
+            environment=environment(data_dir, **given),
+        )
 
     @property
     def key(self) -> str:
@@ -95,42 +165,6 @@ class LiveService:
         found = _KEY.search(self.printed)
         assert found is not None, f"no key was printed:\n{self.printed}"
         return found[1]
-
-    def ready(self) -> LiveService:
-        """Return once it has said that it is ready. Raises :class:`NotReady`."""
-        assert self._process.stdout is not None
-        watchdog = threading.Timer(PATIENCE, self._process.kill)
-        watchdog.start()
-        try:
-            for line in self._process.stdout:
-                self.printed += line
-                if line.rstrip().endswith(_LAST_LINE):
-                    break
-        finally:
-            watchdog.cancel()
-        found = _READY.search(self.printed)
-        if found is None:
-            self._process.wait()
-            raise NotReady(f"exit code {self._process.returncode}\n{self.errors.read_text()}")
-        self.url = found[1]
-        return self
-
-    def show_errors(self) -> None:
-        """Print the end of what it wrote to standard error, for whoever looks into a failed test."""
-        print(self.errors.read_text()[-SHOWN:], file=sys.stderr)
-
-    def kill(self) -> None:
-        """``kill -9``; nothing happens to a process that has ended."""
-        self._process.kill()
-        self._end(None)
-
-    def stop(self, how: signal.Signals = signal.SIGTERM, *, within: float = PATIENCE) -> int:
-        """Ask it to stop, and return its exit code.
-
-        Raises ``subprocess.TimeoutExpired`` if it goes on for longer than ``within`` seconds.
-        """
-        self._process.send_signal(how)
-        return self._end(within)
 
     def ask(self, method: str, path: str, json: object = None, *, key: str = "") -> httpx.Response:
         """Send one request, with the printed key or another one."""
@@ -165,33 +199,35 @@ class LiveService:
         """The history of a job, oldest first."""
         return list(reversed(self.told("GET", f"/api/v1/jobs/{job_id}/executions")))
 
-    def _end(self, within: float | None) -> int:
-        code = self._process.wait(within)
-        if self._process.stdout is not None and not self._process.stdout.closed:
-            self.printed += self._process.stdout.read()
-            self._process.stdout.close()
-        return code
-
 
 def cronpulse(
     data_dir: Path, *arguments: str, **settings: object
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, in a process of its own."""
+    return run(*arguments, directory=data_dir.parent, environment=environment(data_dir, **settings))
+
+
+def run(
+    *arguments: str, directory: Path, environment: Mapping[str, str], patience: float = PATIENCE
+) -> subprocess.CompletedProcess[str]:
+    """The same in any environment. Raises ``subprocess.TimeoutExpired`` after ``patience`` seconds."""
     return subprocess.run(
         [COMMAND, *arguments],
-        cwd=data_dir.parent,
-        env=environment(data_dir, **settings),
+        cwd=directory,
+        env=dict(environment),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=patience,
         check=False,
     )
 
 
-def eventually(what: str, is_so: Callable[[], bool], *, every: float = 0.05) -> None:
+def eventually(
+    what: str, is_so: Callable[[], bool], *, every: float = 0.05, patience: float = PATIENCE
+) -> None:
     """Return once it is so; fail, saying what was waited for, when it never gets so."""
-    given_up = time.monotonic() + PATIENCE
+    given_up = time.monotonic() + patience
     while not is_so():
         assert time.monotonic() < given_up, f"waited in vain until {what}"
         time.sleep(every)

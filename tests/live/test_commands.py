@@ -21,7 +21,9 @@ Cli = Callable[..., Result]
 @pytest.fixture
 def cli_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Cli]:
     """Runs commands on a data directory, in this process: the service has one of its own."""
-    monkeypatch.setattr("api.cli.configure_logging", lambda *_: None)  # it would outlive the test
+    monkeypatch.setattr(
+        "api.cli.shared.configure_logging", lambda *_: None
+    )  # it would outlive the test
     monkeypatch.chdir(tmp_path)
 
     def on(data_dir: Path) -> Cli:

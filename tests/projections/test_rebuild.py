@@ -34,6 +34,8 @@ from projections import executions, heartbeats, job_status, rebuild
 from projections.jobs import jobs as jobs_table
 from projections.runner import PROJECTIONS
 from scheduler.http_check import CheckRequest, CheckResult
+from scheduler.retention import Retention
+from scheduler.workbench import Workbench
 from tests.jobs import a_job, a_project, ping
 from tests.scheduler.playing import SUCCESS, TIMINGS, Play, Receiver
 from tests.shapes import CALLER, Shape, embedded
@@ -167,6 +169,11 @@ class History(RuleBasedStateMachine):
         self.wait_for(self.play.ticker.step())
         self.play = self.wait_for(self._play())
         self.wait_for(self.play.recovery.after_start())
+
+    @rule(kept=st.sampled_from([0, 60, 3_600, 86_400]), portion=st.sampled_from([1, 3, 1_000]))
+    def let_what_is_old_expire(self, kept: int, portion: int) -> None:
+        bench = Workbench(log=self.shape.log, now=self.shape.clock, new_id=self.shape.new_id)
+        self.wait_for(Retention(bench, timedelta(seconds=kept), portion=portion).step())
 
     @rule(job_id=consumes(job_ids))
     def delete_job(self, job_id: str) -> None:

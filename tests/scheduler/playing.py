@@ -68,7 +68,14 @@ class Play:
         self.sent: list[str] = []
         self.ticker = Ticker(bench)
         self.heartbeats = HeartbeatWatch(bench)
-        self.runner = CheckRunner(bench, shape.service.secrets, receiver, concurrency=concurrency)
+        self.runner = CheckRunner(
+            bench,
+            shape.service.secrets,
+            receiver,
+            concurrency=concurrency,
+            alone=shape.core.alone,
+            pause=_no_pause,
+        )
         self.dispatcher = Dispatcher(self.sent.extend, pause=_no_pause)
         self.subscription = dispatch.subscription(shape.log, self.dispatcher)
         self.recovery = Recovery(bench, self.dispatcher)
@@ -97,4 +104,4 @@ class Play:
 
 
 async def _no_pause(_: float) -> None:
-    return None
+    await asyncio.sleep(0)

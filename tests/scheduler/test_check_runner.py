@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,8 @@ from api.commands import jobs
 from domain import execution
 from domain.execution import CheckFailed, CheckStarted, CheckSucceeded
 from eventstore.secrets import SecretBox
-from eventstore.store import StoreUnavailable
+from eventstore.store import Append, Appended, AppendRefused, StoreUnavailable
+from projections import prepared_checks
 from projections.executions import ExecutionView
 from scheduler.http_check import CheckRequest, CheckResult
 from tests.clock import START
@@ -244,3 +246,91 @@ async def test_every_event_of_a_check_names_its_cause(shape: Shape) -> None:
     assert started.causation_id == due.event_id
     assert ended.correlation_id == started.correlation_id == due.correlation_id
     assert (due.actor, started.actor) == ("system:scheduler", "system:worker")
+
+
+async def test_what_a_stopping_runner_was_given_and_did_not_begin_is_handed_back(
+    shape: Shape,
+) -> None:
+    gate = asyncio.Event()
+    play = Play(shape, Receiver(gate=gate), concurrency=2)
+    for _ in range(5):
+        await a_job(shape)
+    shape.clock.move(minutes=1)
+    await play.ticker.step()
+    await play.subscription.catch_up()
+    admission = asyncio.create_task(play.runner.admit(play.sent))
+    await play.receiver.was_called(times=2)
+    stopping = asyncio.create_task(play.runner.stop(grace=60))
+    await admission
+    called = {call.execution_id for call in play.receiver.calls}
+    assert sorted(play.runner.hand_back()) == sorted(set(play.sent) - called)
+    assert play.runner.hand_back() == []
+    gate.set()
+    await stopping
+    assert len(shape.events(CheckSucceeded)) == 2
+
+
+async def test_an_outcome_waits_for_a_database_that_is_away_and_is_recorded(
+    shape: Shape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play = Play(shape, Receiver(gate=asyncio.Event()))
+    job_id = await a_job(shape, method="POST")
+    shape.clock.move(minutes=1)
+    await play.ticker.step()
+    await play.begin_checks()
+    await play.receiver.was_called()
+    append, failures = shape.core.store.append, [StoreUnavailable("away")] * 3
+
+    def fails_at_first(appends: Sequence[Append]) -> list[Appended | AppendRefused]:
+        if failures:
+            raise failures.pop()
+        return append(appends)
+
+    monkeypatch.setattr(shape.core.store, "append", fails_at_first)
+    assert play.receiver.gate is not None
+    play.receiver.gate.set()
+    await play.runner.idle()
+    (done,) = await executions_of(shape, job_id)
+    assert (done.status, failures) == ("success", [])
+
+
+async def test_a_process_that_stood_still_before_its_call_does_not_make_it_too_late(
+    shape: Shape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play = Play(shape, Receiver())
+    await a_job(shape, method="POST")
+    shape.clock.move(minutes=1)
+    await play.ticker.step()
+    append = shape.core.store.append
+
+    def stands_still(appends: Sequence[Append]) -> list[Appended | AppendRefused]:
+        answers = append(appends)
+        shape.clock.move(minutes=5)
+        return answers
+
+    monkeypatch.setattr(shape.core.store, "append", stands_still)
+    await play.begin_checks()
+    await play.runner.idle()
+    assert play.receiver.calls == []
+    assert len(shape.events(CheckStarted)) == 1
+
+
+async def test_checks_wait_for_a_database_that_can_not_be_read(
+    shape: Shape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play = Play(shape, Receiver())
+    await a_job(shape)
+    shape.clock.move(minutes=1)
+    await play.ticker.step()
+    await play.subscription.catch_up()
+    by_ids, failures = prepared_checks.by_ids, [StoreUnavailable("away")] * 3
+
+    def fails_at_first(*given: object, **named: object) -> object:
+        if failures:
+            raise failures.pop()
+        return by_ids(*given, **named)
+
+    monkeypatch.setattr(prepared_checks, "by_ids", fails_at_first)
+    await play.runner.admit(play.sent)
+    await play.runner.idle()
+    assert len(play.receiver.calls) == 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from api.commands import jobs, projects
@@ -15,6 +13,7 @@ from scheduler.workbench import Workbench
 from tests.jobs import a_job, a_project, ping
 from tests.scheduler.playing import TIMINGS, Play, Receiver
 from tests.shapes import CALLER, Shape
+from tests.stored_bytes import stored_bytes
 
 CANARIES = {
     "name": "canary-name",
@@ -46,11 +45,9 @@ def play(shape: Shape) -> Play:
 
 
 def remains(shape: Shape) -> list[str]:
-    """Which canaries are found anywhere in the database's files."""
+    """Which canaries are found anywhere in the database."""
     words = ["name", "host", "path", "body", "plain", "token", "failure", "answer", "message"]
-    path = shape.core.database.engine.url.database
-    assert path is not None
-    contents = b"".join(Path(file).read_bytes() for file in (path, f"{path}-wal"))
+    contents = stored_bytes(shape.core.database)
     return [word for word in words if f"canary-{word}".encode() in contents]
 
 

@@ -1,0 +1,1 @@
+"""Real servers for tests, chaos runs and benchmarks, started from the wheels."""
