@@ -15,6 +15,7 @@ from eventstore import copying
 from eventstore.database import Database
 from eventstore.sqlite_database import open_sqlite
 from projections.api_keys import api_key_usage
+from projections.runner import PROJECTIONS
 
 Show = Callable[[str], None]
 
@@ -36,9 +37,8 @@ def move(settings: Settings, to: str, *, show: Show) -> None:
             copying.require_empty(database)  # before anything of ours is made there
         with open_core(target, migrate=True) as new:
             show(f"copying {settings.database_shown} to {target.database_shown}")
-            copied = copying.copy(
-                old.database, new.database, apply=new.read_models.apply, beside=(api_key_usage,)
-            )
+            read_models = [table for each in PROJECTIONS for table in each.tables]
+            copied = copying.copy(old.database, new.database, beside=(*read_models, api_key_usage))
     for table, rows in copied.rows.items():
         show(f"{rows:12,} {table}")
     show(

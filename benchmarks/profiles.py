@@ -47,7 +47,7 @@ class Looked:
     def told(self, *, functions: bool) -> str:
         """Tables in Markdown."""
         each = {who: f"{seconds / self.count * 1e6:,.0f} us" for who, seconds in self.took.items()}
-        head = f"One {self.work}, {self.shape}: " + ", ".join(
+        head = f"One {self.work}, {self.shape}, {checks.now():%Y-%m-%d}: " + ", ".join(
             f"{who} {us}" for who, us in each.items()
         )
         parts = [head, self._table(("thread", "what"), self.profile.by_label())]

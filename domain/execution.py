@@ -1,8 +1,9 @@
 """An execution: one check of a job, from its tick (or a manual run) to its end.
 
-Stream ``execution-<id>``. The id of a scheduled check is derived from job and tick, so that recording
-a tick twice is a version conflict and not a duplicate. The version of the stream when a worker began
-is its fence: whoever comes back from the dead finds that the stream has moved on.
+Stream ``execution-<id>``. The id of a scheduled check is derived from job and tick (where it stands for
+several ticks, from the first of them), so that recording a tick twice is a version conflict and not a
+duplicate. The version of the stream when a worker began is its fence: whoever comes back from the
+dead finds that the stream has moved on.
 
 Executions that pings report are not in here: :mod:`domain.heartbeat` tells them.
 """

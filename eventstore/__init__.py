@@ -18,5 +18,10 @@ To forget, a subject is *sealed* in the append that deletes it. From then on not
 about it, and its payloads and secrets are erased bit by bit; the envelopes and hashes stay, so the
 chain still proves everything else.
 
+A log lives in a SQLite file (:mod:`eventstore.sqlite`) or in a PostgreSQL database
+(:mod:`eventstore.postgres`), which many processes may share; what a log does is the same in both
+(:mod:`eventstore.sql_store`), and everything else goes through one protocol
+(:mod:`eventstore.database`).
+
 This package knows bytes and names. What they mean is the domain's.
 """

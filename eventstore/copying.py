@@ -1,9 +1,11 @@
 """Copying a whole log to another database, of either kind, without changing a bit of it.
 
 Positions, versions, payloads, salts and hashes go as they are, so the head of the chain is the same on
-arrival. All of it goes in one transaction of the target, which applies the read models as well: a log
-arrives whole and ready to be served, or not at all. It goes in portions, each of which is read back and
-compared, so memory doesn't grow with the log.
+arrival. The read models of the same moment go along: making them anew would rewrite the rows of busy
+jobs over and over in one transaction, which on PostgreSQL leaves every version of them behind.
+
+All of it goes in one transaction of the target, in portions, each of which is read back and compared: a
+log arrives whole and ready to be served, or not at all, and memory doesn't grow with it.
 
 What belongs to one database and not to the log, such as claims and the note of the secret key, is the
 target's own.
@@ -11,16 +13,16 @@ target's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Row, Table, func, insert, inspect, select
+from sqlalchemy import Connection, Table, func, insert, inspect, select
 
 from eventstore import reading
 from eventstore.database import Database
 from eventstore.schema import current_revision
-from eventstore.store import ApplyProjections, Head
+from eventstore.store import Head
 from eventstore.tables import checkpoints, events, sealed_subjects, secrets
 
 LOG: Final = (sealed_subjects, secrets, events, checkpoints)
@@ -28,8 +30,6 @@ LOG: Final = (sealed_subjects, secrets, events, checkpoints)
 
 PORTION: Final = 1_000
 """Rows at a time."""
-
-Arrived = Callable[[Connection, Sequence[Row[*tuple[Any, ...]]]], None]
 
 
 class NotCopied(Exception):
@@ -49,24 +49,14 @@ def require_empty(database: Database) -> None:
     database.read_now(_require_empty)
 
 
-def copy(
-    source: Database, target: Database, *, apply: ApplyProjections, beside: Sequence[Table] = ()
-) -> Copied:
-    """Copy the log, as it is at one moment, and the tables ``beside`` it into an empty database.
+def copy(source: Database, target: Database, *, beside: Sequence[Table] = ()) -> Copied:
+    """Copy the log, and the tables ``beside`` it, as they are at one moment, into an empty database.
 
-    Both must have the expected schema. ``apply`` brings the target's read models up to date. Raises
-    :class:`NotCopied`.
+    Both must have the expected schema. Raises :class:`NotCopied`.
     """
-
-    def events_arrived(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) -> None:
-        apply(connection, [reading.recorded(row) for row in rows])
-
     with source.snapshot() as old, target.log_transaction() as new:
         _require_empty(new)
-        rows = {
-            table: _copy(table, old, new, events_arrived if table is events else _no_more)
-            for table in (*LOG, *beside)
-        }
+        rows = {table: _copy(table, old, new) for table in (*LOG, *beside)}
         return _confirmed(rows, old, new)
 
 
@@ -81,7 +71,7 @@ def _require_empty(connection: Connection) -> None:
             )
 
 
-def _copy(table: Table, old: Connection, new: Connection, arrived: Arrived) -> int:
+def _copy(table: Table, old: Connection, new: Connection) -> int:
     (key,) = table.primary_key.columns
     first = select(table).order_by(key).limit(PORTION)
     copied, page = 0, first
@@ -89,7 +79,6 @@ def _copy(table: Table, old: Connection, new: Connection, arrived: Arrived) -> i
         new.execute(insert(table), [row._asdict() for row in sent])
         if new.execute(page).all() != sent:
             raise NotCopied(f"rows of the table {table.name} did not arrive as they were sent")
-        arrived(new, sent)
         copied += len(sent)
         page = first.where(key > getattr(sent[-1], key.name))
     return copied
@@ -102,7 +91,3 @@ def _confirmed(rows: dict[Table, int], old: Connection, new: Connection) -> Copi
             raise NotCopied(f"the table {table.name} has not as many rows as it should")
     by_name = {table.name: copied for table, copied in rows.items()}
     return Copied(rows=by_name, head=reading.head(new))
-
-
-def _no_more(_connection: Connection, _rows: Sequence[Row[*tuple[Any, ...]]]) -> None:
-    """Such rows change no read model."""

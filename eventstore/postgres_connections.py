@@ -26,7 +26,8 @@ SETTINGS: Final[Mapping[str, str | int]] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
-"""libpq's, in seconds, ``tcp_user_timeout`` in milliseconds: a silent server is given up after 20."""
+"""libpq's, in seconds, ``tcp_user_timeout`` in milliseconds: a silent server is given up after 20.
+What a URL says itself goes first."""
 
 PREPARED: Final = 300
 """Statements that a connection keeps prepared: more than there are of ours."""
@@ -41,15 +42,10 @@ _BEGIN: Final = "eventstore_begin"
 """The execution option that names the statement which begins a transaction."""
 
 
-def settings(url: URL) -> dict[str, str | int]:
-    """How to connect; what the URL says itself goes first."""
-    return {name: value for name, value in SETTINGS.items() if name not in url.query}
-
-
-def driver_settings(url: URL) -> dict[str, str | int]:
-    """The same for the driver, without SQLAlchemy."""
-    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    return {"conninfo": plain, **settings(url)}
+def driver_settings(engine: Engine) -> dict[str, Any]:
+    """How the driver connects, for who needs a connection of its own. Holds the password."""
+    _, arguments = engine.dialect.create_connect_args(engine.url)
+    return {**_settings(engine.url), **arguments}
 
 
 def make_engine(
@@ -61,7 +57,7 @@ def make_engine(
     """
     engine = create_engine(
         url,
-        connect_args={**settings(url), "autocommit": True},
+        connect_args={**_settings(url), "autocommit": True},
         hide_parameters=True,  # a fault that is logged must not show what a statement was given
         max_overflow=connections - min(connections, 5),
         pool_size=min(connections, 5),
@@ -118,3 +114,7 @@ def refuse_unusable(connection: Connection) -> None:
     encoding = driver.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise StoreUnavailable(f"the database's encoding has to be UTF8, and is {encoding}")
+
+
+def _settings(url: URL) -> dict[str, str | int]:
+    return {name: value for name, value in SETTINGS.items() if name not in url.query}

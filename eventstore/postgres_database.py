@@ -55,6 +55,9 @@ LOCK_TIMEOUT: Final = 20.0
 IDLE_TIMEOUT: Final = 10.0
 """Seconds that a transaction may stand still before the server ends it."""
 
+APPENDING_IDLE_TIMEOUT: Final = 3.0
+"""The same for one that holds the append lock, for which everybody waits."""
+
 _BY_INDEX: Final = {
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
@@ -68,7 +71,6 @@ doing it, and a plan that is kept must not be one that was made while a table wa
 average subject: the busiest has a thousand times as many events. What no index serves is still walked
 and sorted; these only make it the last choice."""
 
-_BEGIN_APPENDING: Final = f"{READ_COMMITTED}; SELECT pg_advisory_xact_lock({APPENDING})"
 _BEGIN_SNAPSHOT: Final = (
     f"{REPEATABLE_READ}; SET LOCAL enable_seqscan = on; SET LOCAL enable_sort = on"
 )
@@ -83,8 +85,11 @@ class PostgresDatabase:
     def __init__(self, url: URL, *, readers: int, lock_timeout: float, idle_timeout: float) -> None:
         self.origin = token_hex(8)
         """What this process's notifications are known by."""
-        self.url = url
-        """Holds the password: not for showing."""
+        appending = _milliseconds(min(idle_timeout, APPENDING_IDLE_TIMEOUT))
+        self._begin_appending = (
+            f"{READ_COMMITTED}; SET LOCAL idle_in_transaction_session_timeout = '{appending}';"
+            f" SELECT pg_advisory_xact_lock({APPENDING})"
+        )
         self._engine = make_engine(
             url,
             READ_COMMITTED,
@@ -139,7 +144,7 @@ class PostgresDatabase:
 
     def log_transaction(self) -> AbstractContextManager[Connection]:
         """A write transaction that holds the append lock."""
-        return self._writing(_BEGIN_APPENDING)
+        return self._writing(self._begin_appending)
 
     def unsynced_transaction(self) -> AbstractContextManager[Connection]:
         """A write transaction that a crash of the server may undo, for what can be done again."""
@@ -159,7 +164,7 @@ class PostgresDatabase:
 
     async def follow(self, changes: LogChanges) -> None:
         """Listen to the notifications of other processes' appends."""
-        await Follower(driver_settings(self.url), self.origin, changes).run()
+        await Follower(driver_settings(self._engine), self.origin, changes).run()
 
     def purge_freed(self) -> bool:
         """Have the server clear what is left of erased rows: see :mod:`eventstore.postgres_purge`."""

@@ -22,9 +22,9 @@ from scheduler.dispatch import Dispatcher
 from scheduler.workbench import Workbench
 
 BATCH: Final = 500
-EVERY: Final = timedelta(seconds=10)
-QUEUED_TOO_LONG: Final = timedelta(seconds=30)
-"""After this long in the queue a check is dispatched once more."""
+EVERY: Final = timedelta(seconds=5)
+QUEUED_TOO_LONG: Final = timedelta(seconds=10)
+"""After this long in the queue a check is dispatched once more. Sending one twice harms nothing."""
 
 ABANDONED: Final = "the service stopped during the call; whether it arrived is not known"
 _END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)

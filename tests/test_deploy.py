@@ -74,6 +74,8 @@ def seconds(duration: str) -> int:
 
 
 def settings_of(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
+    for name in KNOWN:
+        monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return load_settings()

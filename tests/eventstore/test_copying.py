@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Table, select
+from sqlalchemy import Column, Connection, MetaData, String, Table, delete, insert, select
 
-from eventstore import copying
+from eventstore import copying, reading
 from eventstore.copying import NotCopied, copy, require_empty
 from eventstore.database import Database
 from eventstore.store import ANY_VERSION, NO_STREAM, Append, Appended, EventStore, SubjectSealed
@@ -74,23 +75,20 @@ def test_a_log_arrives_as_it_was(
 ) -> None:
     monkeypatch.setattr(copying, "PORTION", 2)
     written(store)
-    arrived = Applied()
 
-    copied = copy(database, elsewhere, apply=arrived)
+    copied = copy(database, elsewhere)
 
     assert copied.head == store.head()
     assert copied.rows == {"sealed_subjects": 2, "secrets": 1, "events": 7, "checkpoints": 1}
     for table in (events, secrets, sealed_subjects, checkpoints):
         assert rows_of(elsewhere, table) == rows_of(database, table)
-    assert [each for batch in arrived.batches for each in batch] == store.read_all(limit=100)
-    assert [len(batch) for batch in arrived.batches] == [2, 2, 2, 1]
 
 
 def test_what_arrived_goes_on_as_the_same_log(
     store: EventStore, database: Database, elsewhere: Database
 ) -> None:
     written(store)
-    copy(database, elsewhere, apply=Applied())
+    copy(database, elsewhere)
     there = store_in(elsewhere, Applied())
 
     later, refused = there.append(
@@ -106,35 +104,54 @@ def test_what_arrived_goes_on_as_the_same_log(
 
 
 def test_an_empty_log_can_be_copied(database: Database, elsewhere: Database) -> None:
-    copied = copy(database, elsewhere, apply=Applied())
+    copied = copy(database, elsewhere)
     assert copied.head.position == 0
     assert set(copied.rows.values()) == {0}
 
 
 def test_what_is_recorded_meanwhile_stays_behind(
-    store: EventStore, database: Database, elsewhere: Database
+    store: EventStore, database: Database, elsewhere: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written(store)
+    take_snapshot = database.snapshot
 
-    def meanwhile(*_: object) -> None:
-        store.append([append("later", ANY_VERSION)])
+    @contextmanager
+    def snapshot_and_then_more() -> Iterator[Connection]:
+        with take_snapshot() as connection:
+            assert reading.head(connection).position == 7
+            store.append([append("later", ANY_VERSION)])
+            yield connection
 
-    copied = copy(database, elsewhere, apply=meanwhile)
+    monkeypatch.setattr(database, "snapshot", snapshot_and_then_more)
 
-    assert copied.head.position == 7
+    copied = copy(database, elsewhere)
+
+    assert (copied.head.position, copied.rows["events"]) == (7, 7)
     assert store.head().position == 8
     assert store_in(elsewhere, Applied()).head() == copied.head
 
 
-def test_where_the_read_models_fail_nothing_arrives(
+def test_tables_beside_the_log_go_along_in_the_same_transaction(
     store: EventStore, database: Database, elsewhere: Database
 ) -> None:
     written(store)
-    arrived = Applied()
-    arrived.fail_on = "Happened"
-    with pytest.raises(RuntimeError, match="can't apply Happened"):
-        copy(database, elsewhere, apply=arrived)
+    noted = Table("notes", MetaData(), Column("name", String, primary_key=True))
+    for each in (database, elsewhere):
+        with each.transaction() as connection:
+            noted.create(connection)
+    with database.transaction() as connection:
+        connection.execute(insert(noted), [{"name": "one"}, {"name": "two"}])
+    with elsewhere.transaction() as connection:
+        connection.execute(insert(noted), [{"name": "three"}])
+
+    with pytest.raises(NotCopied, match="rows of the table notes did not arrive"):
+        copy(database, elsewhere, beside=[noted])
     require_empty(elsewhere)
+
+    with elsewhere.transaction() as connection:
+        connection.execute(delete(noted))
+    assert copy(database, elsewhere, beside=[noted]).rows["notes"] == 2
+    assert rows_of(elsewhere, noted) == [("one",), ("two",)]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +171,7 @@ def test_nothing_is_copied_over_another_log(
     before = there.head()
 
     with pytest.raises(NotCopied, match=f"is not empty: its table {named} has rows"):
-        copy(database, elsewhere, apply=Applied())
+        copy(database, elsewhere)
 
     assert there.head() == before
 
@@ -192,7 +209,7 @@ def test_what_changes_on_its_way_is_noticed(
         written(store)
         database = SqlitePlace(path).open()
         with pytest.raises(NotCopied, match=complaint):
-            copy(database, elsewhere, apply=Applied())
+            copy(database, elsewhere)
         database.close()
     require_empty(elsewhere)
     elsewhere.close()

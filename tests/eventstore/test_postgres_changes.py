@@ -51,7 +51,7 @@ async def following(
 ) -> AsyncIterator[Pauses]:
     """Follow for the block, beginning once the connection listens."""
     pauses = Pauses()
-    follower = Follower(driver_settings(database.url), database.origin, changes)
+    follower = Follower(driver_settings(database.engine), database.origin, changes)
     with changes.listen() as anything:
         task = asyncio.create_task(follower.run(pauses, look_every))
         await anything.wait()
@@ -125,7 +125,7 @@ async def test_what_was_missed_while_the_connection_was_lost_is_told_on_the_next
     async with following(database, changes) as pauses:
         postgres.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            f" WHERE datname = '{database.url.database}' AND query LIKE '%max(position)%'"
+            f" WHERE datname = '{database.engine.url.database}' AND query LIKE '%max(position)%'"
         )
         await pauses.begun.acquire()
         with changes.listen(frozenset({"Whatever"})) as listener:

@@ -193,3 +193,27 @@ def test_a_server_that_is_killed_in_the_middle_of_an_append_keeps_what_it_had_an
         assert Reader(other.database).sees() == ["kept", "a"]
         one.close()
         other.close()
+
+
+async def test_while_the_server_is_away_everything_says_so_and_then_goes_on(
+    own_server: PostgresServer,
+) -> None:
+    with own_server.fresh_database() as url:
+        one = Process(url)
+        await one.database.read(reading.head)
+        own_server.stop()
+        with pytest.raises(StoreUnavailable, match="can't be reached"):
+            await one.database.read(reading.head)
+        with pytest.raises(StoreUnavailable, match="can't be reached"):
+            async with one.database.claim(reading.head):
+                pytest.fail("nothing was claimed")
+        with pytest.raises(StoreUnavailable, match="can't be reached"):
+            one.append(append("a", NO_STREAM)).result(STUCK)
+        with pytest.raises(StoreUnavailable, match="can't be reached"):
+            one.database.purge_freed()
+        own_server.start()
+        async with one.database.claim(reading.head) as head:
+            assert head.position == 0
+        assert (await one.database.read(reading.head)).position == 0
+        assert answer_of(one.append(append("a", NO_STREAM))).events[0].position == 1
+        one.close()

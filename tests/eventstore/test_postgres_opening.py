@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from psycopg import errors
+from sqlalchemy import make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from eventstore.postgres_connections import driver_settings, make_engine
 from eventstore.postgres_database import PostgresDatabase, open_postgres
 from eventstore.postgres_faults import ConnectionLost, raise_fault
 from eventstore.store import StoreUnavailable
@@ -44,6 +47,32 @@ def test_the_url_may_say_how_to_connect(url: str, scheme: str) -> None:
     assert parameters["sslmode"] == "disable"
     assert parameters["connect_timeout"] == "5"
     assert parameters["tcp_user_timeout"] == "20000"
+
+
+def test_several_servers_may_be_named_of_which_one_can_be_written_to(url: str) -> None:
+    there = urlsplit(url)
+    hosts = f"host=127.0.0.1:1&host={there.hostname}:{there.port}"
+    database = open_postgres(
+        f"postgresql://{there.username}@{there.path}?{hosts}&target_session_attrs=read-write"
+    )
+    with psycopg.connect(**driver_settings(database.engine)) as own:
+        assert own.info.port == there.port
+    assert database.read_now(backend) > 0
+    database.close()
+
+
+def test_a_password_may_have_any_character() -> None:
+    engine = make_engine(
+        make_url("postgresql+psycopg://us%40er:p%20a%2Bs%25%2F%40%3A@host/name?sslmode=require"),
+        None,
+        connections=1,
+        pool_timeout=0,
+        jit="off",
+    )
+    settings = driver_settings(engine)
+    assert (settings["user"], settings["password"]) == ("us@er", "p a+s%/@:")
+    assert (settings["host"], settings["dbname"]) == ("host", "name")
+    assert (settings["sslmode"], settings["connect_timeout"]) == ("require", 5)
 
 
 def test_a_server_that_does_not_let_us_in_is_told_from_one_that_is_not_there(
@@ -80,6 +109,20 @@ def test_every_connection_that_writes_is_set_up(
 ) -> None:
     with database.transaction() as connection:
         assert connection.exec_driver_sql(f"SHOW {setting}").scalar_one() == value
+
+
+def test_who_holds_the_append_lock_may_stand_still_for_a_shorter_time(url: str) -> None:
+    def allowed(**options: float) -> str:
+        database = open_postgres(url, **options)  # type: ignore[arg-type]
+        with database.log_transaction() as connection:
+            found: str = connection.exec_driver_sql(
+                "SHOW idle_in_transaction_session_timeout"
+            ).scalar_one()
+        database.close()
+        return found
+
+    assert allowed() == "3s"
+    assert allowed(idle_timeout=0.5) == "500ms"
 
 
 def test_only_what_can_be_done_again_is_committed_without_a_sync(
@@ -165,7 +208,8 @@ def test_closing_lets_go_of_every_connection(url: str, postgres: Databases) -> N
 
     database.close()
 
-    connected = f"SELECT pid FROM pg_stat_activity WHERE datname = '{database.url.database}'"
+    name = database.engine.url.database
+    connected = f"SELECT pid FROM pg_stat_activity WHERE datname = '{name}'"
     pids = [pid for (pid,) in postgres.execute(connected)]
     for pid in pids:  # the server notices a moment later
         postgres.execute(f"SELECT pg_terminate_backend({pid}, 60000)")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -91,6 +92,19 @@ def test_the_migrated_columns_are_declared_exactly_like_the_codes(
         metadata.create_all(connection)
 
     assert database.read_now(declared) == empty.read_now(declared)
+
+
+def test_tables_whose_rows_change_all_the_time_have_room_for_it(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        found: dict[str, str] = dict(
+            connection.execute(
+                "SELECT relname, reloptions::text FROM pg_class WHERE reloptions IS NOT NULL"
+            ).fetchall()
+        )
+    for table in ("job_status", "due_ticks", "checks_in_flight", "heartbeats"):
+        assert "fillfactor=" in found[table]
+        assert "vacuum_truncate=off" in found[table]
+    assert "autovacuum_vacuum_insert_scale_factor=0.02" in found["events"]
 
 
 def test_the_expected_revision_is_the_newest_script() -> None:

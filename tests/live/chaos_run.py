@@ -106,6 +106,8 @@ def main() -> None:
         "--keep", type=Path, metavar="DIRECTORY", help="keep logs, calls and database"
     )
     given = parser.parse_args()
+    if given.keep is not None and given.keep.exists():
+        parser.error(f"--keep: {given.keep} is there already")
     faults = plan(seconds=given.seconds, seed=given.seed, database_every=given.database_every)
     options = Options(
         jobs=given.jobs, seed=given.seed, plan=faults, calm=given.calm, limit=given.limit
@@ -131,7 +133,7 @@ def _say(line: str) -> None:
 @contextmanager
 def _directory(kept: Path | None) -> Iterator[Path]:
     if kept is not None:
-        kept.mkdir(parents=True, exist_ok=True)
+        kept.mkdir(parents=True)
         yield kept.absolute()
         return
     with tempfile.TemporaryDirectory(prefix="cronpulse-chaos-") as scratch:
@@ -144,4 +146,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _interrupt)  # so that nothing is left running then either
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted; nothing is left running")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 
 import pytest
 
@@ -135,4 +134,4 @@ async def test_recovering_twice_changes_nothing_more(shape: Shape) -> None:
     again = await recover(shape)
     assert again.receiver.calls == []
     assert shape.core.store.head() == head
-    assert await again.recovery.step() == shape.clock() + timedelta(seconds=10)
+    assert await again.recovery.step() == shape.clock() + recovery.EVERY

@@ -49,12 +49,14 @@ QUICK: Final = {
 """A crash of the machine may lose everything; one of the server loses nothing."""
 
 _MEMORY: Final = Path("/dev/shm")
-_ROOM: Final = 2**30
 
-# Standard input ends with this process, however it dies: then the server is ended as well.
+# Standard input ends with this process, however it dies: then the server is ended as well, and its
+# scratch directory, where it has one, goes.
 _WATCHED: Final = """
-exec 3<&0
-{ read -r _ <&3 || kill -QUIT $$; } &
+exec 3<&0; scratch=$1; shift
+{ read -r _ <&3 || {
+    kill -QUIT $$; while kill -0 $$ 2>/dev/null; do sleep 0.1; done; rm -rf "$scratch"
+} } &
 exec "$@" </dev/null 3<&-
 """
 
@@ -108,6 +110,11 @@ class Databases:
             self._template = name
         return self._template
 
+    def drop_template(self) -> None:
+        if self._template is not None:
+            self.drop_database(self._template)
+            self._template = None
+
     def execute(self, statement: sql.Composable | str) -> list[tuple[Any, ...]]:
         """Run a statement outside any transaction; returns its rows, if it has any."""
         with psycopg.connect(urlunsplit(self._url), autocommit=True) as connection:
@@ -158,7 +165,6 @@ class PostgresServer(Databases):
 
     @property
     def data(self) -> Path:
-        """The data directory."""
         return self.directory / "data"
 
     @property
@@ -180,7 +186,7 @@ class PostgresServer(Databases):
         server = [self._binaries / "postgres", "-D", self.data, *options]
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _WATCHED, "sh", *server],
+                ["/bin/sh", "-c", _WATCHED, "sh", "" if self._stays else self.directory, *server],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -199,7 +205,6 @@ class PostgresServer(Databases):
         self._end(signal.SIGQUIT)
 
     def restart(self) -> None:
-        """Stop and start."""
         self.stop()
         self.start()
 
@@ -256,7 +261,7 @@ def running() -> Iterator[Databases]:
     try:
         yield databases
     finally:
-        databases.drop_database(databases.migrated_template())
+        databases.drop_template()
 
 
 def _binaries() -> Path:
@@ -275,7 +280,7 @@ def _quick_folder() -> Path | None:
         free = shutil.disk_usage(_MEMORY).free
     except OSError:
         return None
-    return _MEMORY if free > _ROOM and os.access(_MEMORY, os.W_OK | os.X_OK) else None
+    return _MEMORY if free > 2**30 and os.access(_MEMORY, os.W_OK | os.X_OK) else None
 
 
 def _unprivileged() -> dict[str, Any]:
