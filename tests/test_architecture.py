@@ -118,7 +118,7 @@ def test_only_the_settings_read_the_environment() -> None:
     ("package", "allowed"),
     [
         ("domain", {"croniter", "msgspec"}),
-        ("eventstore", {"alembic", "cryptography", "sqlalchemy"}),
+        ("eventstore", {"alembic", "cryptography", "psycopg", "sqlalchemy"}),
         ("projections", {"msgspec", "sqlalchemy"}),
     ],
 )

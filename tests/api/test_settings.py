@@ -77,7 +77,8 @@ class TestDefaults:
 def documented() -> dict[str, str]:
     page = Path(__file__).parents[2] / "docs" / "settings.md"
     row = re.compile(r"^\| `(CRONPULSE_\w+)` \| (\S+) \| \S.* \|$", re.MULTILINE)
-    return dict(row.findall(page.read_text(encoding="utf-8")))
+    of_defaults = page.read_text(encoding="utf-8").partition("\n## ")[0]
+    return dict(row.findall(of_defaults))
 
 
 class TestSources:

@@ -7,7 +7,9 @@ import threading
 
 import pytest
 from sqlalchemy import Connection
+from sqlalchemy.pool import QueuePool
 
+from eventstore.postgres_claims import Claim
 from eventstore.postgres_database import PostgresDatabase, open_postgres
 from tests.eventstore.notes import MAKE_NOTES, count, note
 from tests.eventstore.places import PostgresPlace
@@ -29,6 +31,13 @@ def take_note(connection: Connection) -> list[str]:
     """Claim one note that nobody else has claimed."""
     statement = "SELECT words FROM notes ORDER BY words LIMIT 1 FOR UPDATE SKIP LOCKED"
     return list(connection.exec_driver_sql(statement).scalars())
+
+
+def taken_from(database: PostgresDatabase) -> int:
+    """How many connections of its pool are in use."""
+    pool = database.engine.pool
+    assert isinstance(pool, QueuePool)
+    return pool.checkedout()
 
 
 @pytest.fixture
@@ -102,6 +111,21 @@ async def test_a_claim_whose_taker_gave_up_waiting_is_let_go(two_notes: Postgres
         await taker
     async with two_notes.claim(take_note) as mine:
         assert mine == ["a"]
+
+
+def test_a_claim_that_was_let_go_before_it_was_taken_ends_at_once(
+    two_notes: PostgresDatabase,
+) -> None:
+    claim = Claim(two_notes.engine.connect, take_note)
+    claim.let_go()
+    assert claim.take() == ["a"]
+    assert taken_from(two_notes) == 0
+
+
+async def test_a_claim_gives_its_connection_back(two_notes: PostgresDatabase) -> None:
+    async with two_notes.claim(take_note):
+        assert taken_from(two_notes) == 1
+    assert taken_from(two_notes) == 0
 
 
 async def test_a_claim_of_who_stands_still_is_taken_away(url: str, two_notes: object) -> None:
