@@ -162,3 +162,4 @@ def test_reading_the_log_of_several_types_reads_no_more_than_it_needs(
     assert steps.count("events_pkey") == 1
     assert 'Index Cond: ("position" = ' in steps
     assert "Join Filter" not in steps, steps
+    assert steps.count("Limit") == 5  # the innermost keeps any plan from turning the join around
